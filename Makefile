@@ -1,0 +1,56 @@
+# `make demo` and `make test` need only Python and make. Choose another Python with PYTHON=python3.12.
+PYTHON ?= python3
+VERSION := $(shell $(PYTHON) -c 'import sys; print("{}.{}".format(*sys.version_info))')
+
+BIN := .venv/bin/
+CONSTRAINTS := constraints/python$(VERSION).txt
+INSTALLED := .venv/.installed-$(VERSION)
+# Byte-compiling every module of every dependency takes longer than all the rest of the installation.
+INSTALL := -m pip install --quiet --no-compile --constraint $(CONSTRAINTS)
+
+.PHONY: help demo test check format wheel-check pins clean
+
+help:  ## List the targets.
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(INSTALLED)  ## Train on synthetic faces and write runs/demo/report/.
+	$(BIN)python train.py --workdir=runs/demo
+	$(BIN)python evaluate.py --workdir=runs/demo
+
+test: $(INSTALLED)  ## Run the tests.
+	$(BIN)python -m pytest
+
+check: $(INSTALLED)  ## Check format, lint and types.
+	$(BIN)ruff format --check .
+	$(BIN)ruff check .
+	$(BIN)mypy
+
+format: $(INSTALLED)  ## Format, and fix what lint can fix.
+	$(BIN)ruff format .
+	$(BIN)ruff check --fix .
+
+wheel-check: $(INSTALLED)  ## Build the wheel, install it alone, and use it.
+	rm -rf build dist
+	$(BIN)python -m build --no-isolation
+	$(PYTHON) -m venv build/venv
+	build/venv/bin/python $(INSTALL) dist/*.whl
+	build/venv/bin/python -I .ci/wheel_smoke.py
+
+pins:  ## Pin the newest versions that resolve, for one PYTHON.
+	$(PYTHON) -m venv --clear --upgrade-deps build/pins
+	build/pins/bin/python -m pip install --quiet --no-compile '.[dev]'
+	build/pins/bin/python -m pip freeze --all --exclude pip --exclude conceal_jax | LC_ALL=C sort -f > $(CONSTRAINTS)
+
+clean:  ## Remove everything made here but runs/.
+	rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Its name tells the Python version, so an environment of another version is made anew.
+$(INSTALLED): pyproject.toml $(CONSTRAINTS)
+	@echo "Creating .venv with Python $(VERSION) (about a minute)"
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)python $(INSTALL) --editable '.[dev]'
+	@touch $@
+
+constraints/%.txt:
+	@echo "'$(PYTHON)' is Python '$(VERSION)': choose a supported one, such as PYTHON=python3.12" >&2; exit 1

@@ -1,0 +1,158 @@
+"""Random access to the files of a folder or a zip, from any thread or process."""
+
+import dataclasses
+import os
+import weakref
+import zipfile
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+MAX_FILE_BYTES = 64 * 2**20
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
+_LOCAL_HEADER_BYTES = 30
+
+
+class UnreadableFileError(ValueError):
+    """A file of a collection cannot be read; the message is the reason."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Archive:
+    """The files of a folder or zip.
+
+    Attributes:
+        origin: its path, for messages.
+        paths: sorted, with forward slashes, relative to the folder or zip.
+        read: the bytes of a path of `paths`; raises `UnreadableFileError`.
+        fingerprint: a number that is equal for equal files.
+    """
+
+    origin: str
+    paths: tuple[str, ...]
+    read: Callable[[str], bytes]
+    fingerprint: Callable[[str], int]
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """The paths with the suffix of a picture."""
+        return tuple(path for path in self.paths if path.lower().endswith(PICTURE_SUFFIXES))
+
+    def find(self) -> Callable[[str], str]:
+        """A function from a file name, or the end of a path, to the one path that ends so.
+
+        It raises `UnreadableFileError` where no path, or more than one, does.
+        """
+        by_ending = defaultdict(list)
+        for path in self.paths:
+            for ending in _endings(path):
+                by_ending[ending].append(path)
+
+        def find(name: str) -> str:
+            wanted = str(PurePosixPath(name.strip().replace("\\", "/"))).removeprefix("/")
+            found = by_ending.get(wanted, [])
+            if wanted in found or len(found) == 1:
+                return wanted if wanted in found else found[0]
+            several = f"several files are called so in {self.origin}: {', '.join(found[:3])}"
+            raise UnreadableFileError(several if found else f"no such file in {self.origin}")
+
+        return find
+
+
+def open_archive(path: str) -> Archive:
+    """Lists the files of a folder or a zip; hidden files are left out.
+
+    Raises:
+        ValueError: there is neither a folder nor a readable zip at `path`.
+    """
+    if os.path.isdir(path):
+        return _open_folder(Path(path))
+    if not os.path.isfile(path):
+        raise ValueError(f"data.path={path!r}: no such folder or zip; give the place of the pictures")
+    try:
+        return _open_zip(path)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise ValueError(
+            f"data.path={path!r} is neither a folder nor a readable zip ({error}); download it again, or unpack it "
+            "and give the folder"
+        ) from error
+
+
+def short_names(paths: Sequence[str]) -> list[str]:
+    """The paths relative to the deepest folder that holds them all."""
+    parents = [path.rpartition("/")[0] for path in paths]
+    shared = os.path.commonpath(parents) if paths and all(parents) else ""
+    return [path[len(shared) + 1 :] if shared else path for path in paths]
+
+
+def _open_folder(root: Path) -> Archive:
+    paths = [(Path(folder) / name).relative_to(root).as_posix() for folder, _, names in os.walk(root) for name in names]
+
+    def read(path: str) -> bytes:
+        try:
+            with open(root / path, "rb") as file:
+                _require_moderate(os.fstat(file.fileno()).st_size)
+                return file.read()
+        except OSError as error:
+            raise UnreadableFileError(f"cannot be read: {error.strerror}") from error
+
+    def fingerprint(path: str) -> int:
+        try:
+            content = read(path)
+        except UnreadableFileError:
+            return -1 - zlib.crc32(path.encode())
+        return zlib.crc32(content) << 32 | len(content)
+
+    return Archive(str(root), tuple(sorted(filter(_is_visible, paths))), read, fingerprint)
+
+
+def _open_zip(path: str) -> Archive:
+    with zipfile.ZipFile(path) as archive:
+        members = {info.filename: info for info in archive.infolist() if not info.is_dir()}
+    # pread moves no file position, so threads and forked processes may share the descriptor.
+    descriptor = os.open(path, os.O_RDONLY)
+
+    def read(name: str) -> bytes:
+        return _read_member(descriptor, members[name])
+
+    def fingerprint(name: str) -> int:
+        return members[name].CRC << 32 | members[name].file_size
+
+    weakref.finalize(read, os.close, descriptor)
+    return Archive(path, tuple(sorted(filter(_is_visible, members))), read, fingerprint)
+
+
+def _read_member(descriptor: int, info: zipfile.ZipInfo) -> bytes:
+    """Reads one stored or deflated member (PKWARE APPNOTE 4.3.7: local file header) and checks its CRC."""
+    _require_moderate(max(info.file_size, info.compress_size))
+    if info.flag_bits & 1:
+        raise UnreadableFileError("is encrypted")
+    header = os.pread(descriptor, _LOCAL_HEADER_BYTES, info.header_offset)
+    name_length, extra_length = (int.from_bytes(header[at : at + 2], "little") for at in (26, 28))
+    start = info.header_offset + _LOCAL_HEADER_BYTES + name_length + extra_length
+    content = os.pread(descriptor, info.compress_size, start)
+    try:
+        if info.compress_type == zipfile.ZIP_DEFLATED:
+            content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, info.file_size + 1)
+        elif info.compress_type != zipfile.ZIP_STORED:
+            raise UnreadableFileError("is packed by a method other than deflate")
+    except zlib.error as error:
+        raise UnreadableFileError(f"is damaged in the zip ({error})") from error
+    if len(content) != info.file_size or zlib.crc32(content) != info.CRC:
+        raise UnreadableFileError("is damaged in the zip (wrong size or checksum)")
+    return content
+
+
+def _require_moderate(size: int) -> None:
+    if size > MAX_FILE_BYTES:
+        raise UnreadableFileError(f"has {size} bytes; a picture may have up to {MAX_FILE_BYTES // 2**20} MiB")
+
+
+def _endings(path: str) -> Iterator[str]:
+    parts = path.split("/")
+    return ("/".join(parts[start:]) for start in range(len(parts)))
+
+
+def _is_visible(path: str) -> bool:
+    return not any(part.startswith(".") or part == "__MACOSX" for part in path.split("/"))

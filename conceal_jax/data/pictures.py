@@ -1,0 +1,101 @@
+"""From encoded files to square uint8 RGB arrays; the one decoder of every data path."""
+
+import io
+import struct
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from conceal_jax.data.archive import UnreadableFileError
+from conceal_jax.data.collection import Collection
+
+MAX_PIXELS = 80_000_000
+_DECODER_ERRORS = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, struct.error, zlib.error)
+"""What Pillow's plug-ins are known to raise on damaged files."""
+
+
+class BadPictureError(ValueError):
+    """The bytes are no picture that can be used; the message is the reason."""
+
+
+def decode_picture(content: bytes, size: int, crop: str) -> np.ndarray:
+    """Decodes a file to uint8 [size, size, 3].
+
+    The orientation noted by the camera is applied; grey, palette and transparent pictures become RGB (black shows
+    through transparent parts).
+
+    Args:
+        content: JPEG, PNG or any other format that Pillow reads.
+        size: side in pixels.
+        crop: "center" cuts the longer side, "none" squeezes it.
+
+    Raises:
+        BadPictureError: empty, not a picture, damaged, truncated, or of more than `MAX_PIXELS` pixels.
+    """
+    if not content:
+        raise BadPictureError("the file is empty (zero bytes)")
+    try:
+        with Image.open(io.BytesIO(content)) as picture:
+            return to_square(picture, size, crop)
+    except BadPictureError:
+        raise
+    except UnidentifiedImageError:
+        raise BadPictureError("the file is not a picture, whatever its name says") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise BadPictureError(f"the picture has more than {MAX_PIXELS:,} pixels") from error
+    except _DECODER_ERRORS as error:
+        raise BadPictureError(f"the picture is damaged or truncated ({error})") from error
+
+
+def to_square(picture: Image.Image, size: int, crop: str) -> np.ndarray:
+    """uint8 [size, size, 3] of an opened picture; see `decode_picture`."""
+    if picture.width * picture.height > MAX_PIXELS:
+        raise BadPictureError(f"the picture has more than {MAX_PIXELS:,} pixels")
+    ImageOps.exif_transpose(picture, in_place=True)
+    if picture.mode != "RGB":
+        picture = _to_rgb(picture)
+    if picture.size != (size, size):
+        box = _center_box(picture.width, picture.height) if crop == "center" else None
+        picture = picture.resize((size, size), Image.Resampling.BILINEAR, box)
+    return np.asarray(picture)
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode.startswith("I"):  # 16 bits of grey, which Pillow would clip at 255
+        return Image.fromarray((np.asarray(picture) // 257).clip(0, 255).astype(np.uint8)).convert("RGB")
+    if picture.has_transparency_data:
+        opaque = Image.new("RGBA", picture.size, "black")
+        return Image.alpha_composite(opaque, picture.convert("RGBA")).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _center_box(width: int, height: int) -> tuple[int, int, int, int]:
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    return left, top, left + side, top + side
+
+
+def read_pictures(
+    collection: Collection, indices: Sequence[int] | np.ndarray, size: int, crop: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """The pictures at some indices.
+
+    Returns:
+        uint8 [N, size, size, 3] and bool [N]: False, with a black picture and an entry in the collection's report,
+        where there is none to be had.
+    """
+    images = np.zeros((len(indices), size, size, 3), np.uint8)
+    valid = np.ones(len(indices), bool)
+    for row, index in enumerate(indices):
+        try:
+            content = collection.read(int(index))
+            if isinstance(content, bytes):
+                images[row] = decode_picture(content, size, crop)
+            else:
+                images[row] = to_square(Image.fromarray(content), size, crop)
+        except (UnreadableFileError, BadPictureError) as error:
+            valid[row] = False
+            collection.report.skip(str(collection.names[index]), str(error))
+    return images, valid

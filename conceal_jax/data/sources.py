@@ -1,0 +1,92 @@
+"""Opens the collection that a configuration names."""
+
+from pathlib import Path
+
+import numpy as np
+
+from conceal_jax.attributes import AttributeSet
+from conceal_jax.config import DataConfig
+from conceal_jax.data import synthetic
+from conceal_jax.data.archive import open_archive
+from conceal_jax.data.celeb_a import read_celeb_a
+from conceal_jax.data.collection import Collection, Items, build_collection, cell_text
+from conceal_jax.data.extra import join_extra
+from conceal_jax.data.fairface import read_fairface
+from conceal_jax.data.folder import read_folder
+from conceal_jax.data.report import DataReport
+from conceal_jax.data.table import read_table
+from conceal_jax.data.tfds_source import read_tfds
+from conceal_jax.data.utkface import read_utkface
+
+
+def open_collection(config: DataConfig, attributes: AttributeSet, seed: int) -> Collection:
+    """Indexes a collection: names, labels, splits and groups. Pictures are read later, when asked for.
+
+    Args:
+        config: says which collection, and where it is.
+        attributes: the concealed and kept attributes to read labels for.
+        seed: of the synthetic faces; it has no part in anything else.
+
+    Raises:
+        BadDataError: more than `config.max_bad_fraction` of the items cannot be used.
+        ValueError: the source, a label file or a column is missing, or a split separates a group.
+    """
+    items = _read_items(config, attributes, seed)
+    extra = _extra_table(config)
+    if extra:
+        items = join_extra(items, read_table(extra))
+        items.report.notes.append(f"joined {Path(extra).name}")
+    collection = build_collection(items, _present(attributes, items), config.validation_fraction)
+    collection.report.require_mostly_good(config.max_bad_fraction)
+    return collection
+
+
+def _extra_table(config: DataConfig) -> str:
+    """The extra CSV: the one asked for, else PATH_extra.csv where it stands beside the pictures."""
+    pictures = Path(config.path)
+    beside = pictures.with_name(f"{pictures.stem}_extra.csv") if pictures.name else pictures
+    return config.extra or (str(beside) if beside.is_file() else "")
+
+
+def _present(attributes: AttributeSet, items: Items) -> AttributeSet:
+    """The attributes without the optional ones that the source has no column for; these are noted in the report."""
+    columns = {spec.name: spec.column or spec.name for spec in attributes.kept if spec.optional}
+    absent = [name for name, column in columns.items() if column not in items.columns]
+    for name in absent:
+        items.report.notes.append(f"{name} is left out: no column {columns[name]!r}")
+    return attributes.available([spec.name for spec in attributes.kept if spec.name not in absent])
+
+
+def _read_items(config: DataConfig, attributes: AttributeSet, seed: int) -> Items:
+    match config.source:
+        case "synthetic":
+            return _draw_synthetic(config, seed)
+        case "utkface":
+            return read_utkface(open_archive(config.path))
+        case "fairface":
+            return read_fairface(open_archive(config.path), config.labels, attributes)
+        case "folder":
+            archive = open_archive(config.path)
+            return read_folder(archive, read_table(config.labels, archive))
+        case "celeb_a" if config.path:
+            return read_celeb_a(config.path)
+        case "celeb_a":
+            return read_tfds("celeb_a", data_dir="")
+    return read_tfds(config.source.removeprefix("tfds:"), config.path)
+
+
+def _draw_synthetic(config: DataConfig, seed: int) -> Items:
+    """Synthetic faces; the last ones are for validation."""
+    count = config.synthetic_count
+    factors = synthetic.draw_factors(count, seed)
+    pictures = synthetic.render_faces(factors, seed, config.image_size)
+    levels = {**synthetic.CONCEALED, **synthetic.KEPT}
+    columns = {name: _factor_cells(values, levels[name]) for name, values in factors.items()}
+    validation = max(1, round(count * config.validation_fraction))
+    columns["split"] = ["train"] * (count - validation) + ["validation"] * validation
+    names = [f"synthetic_{index:06d}" for index in range(count)]
+    return Items(names, columns, lambda index: pictures[index], DataReport("the synthetic faces", count))
+
+
+def _factor_cells(values: np.ndarray, levels: synthetic.Levels) -> list[str]:
+    return [cell_text(levels[value] if values.dtype == np.int32 else value) for value in values.tolist()]

@@ -1,0 +1,129 @@
+"""Tables of labels: CSV, JSONL, and the text files of CelebA."""
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from conceal_jax.data.archive import Archive, UnreadableFileError
+from conceal_jax.data.collection import cell_text, require_column
+
+FILE_COLUMNS = ("filename", "file", "file_name", "image", "image_id", "path")
+"""The column of file names is the first of these that a table has."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Text cells by column.
+
+    Attributes:
+        origin: the file, for messages.
+        columns: equally long lists.
+        bad_rows: by a name such as "labels.csv line 17", why a row cannot be read.
+    """
+
+    origin: str
+    columns: dict[str, list[str]]
+    bad_rows: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()), []))
+
+    def file_names(self) -> list[str]:
+        """The cells of the column of file names.
+
+        Raises:
+            ValueError: the table has no column called so.
+        """
+        name = next((name for name in FILE_COLUMNS if name in self.columns), None)
+        if name is None:
+            raise ValueError(
+                f"no column of file names in {self.origin}; it has: {', '.join(self.columns)}. Call one of them "
+                f"{', '.join(FILE_COLUMNS)}"
+            )
+        return self.columns[name]
+
+    def labels(self) -> dict[str, list[str]]:
+        """All columns but that of the file names."""
+        files = self.file_names()
+        return {name: cells for name, cells in self.columns.items() if cells is not files}
+
+    def column(self, name: str) -> list[str]:
+        """The cells of a column; a `ValueError` names the columns there are."""
+        return list(require_column(self.columns, name, self.origin))
+
+
+def read_table(path: str, archive: Archive | None = None) -> Table:
+    """Reads a CSV with a header, or a JSONL (one object a line), by the suffix of its name.
+
+    Args:
+        path: of a file on disk or, failing that, of a file in the archive.
+        archive: the collection's folder or zip.
+
+    Raises:
+        ValueError: there is no such file, or it is not UTF-8 text with a header.
+    """
+    text = read_text(path, archive)
+    name = Path(path).name
+    return parse_jsonl(text, name) if name.endswith((".jsonl", ".json")) else parse_csv(text, name)
+
+
+def read_text(path: str, archive: Archive | None = None) -> str:
+    """The text of a file on disk or, failing that, in the archive; see `read_table`."""
+    try:
+        if Path(path).is_file():
+            content = Path(path).read_bytes()
+        elif archive is not None:
+            content = archive.read(archive.find()(path))
+        else:
+            raise UnreadableFileError("no such file")
+        return content.decode("utf-8-sig")
+    except UnreadableFileError as error:
+        raise ValueError(f"{path}: {error}; give the path of a CSV or JSONL file") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text; save it as UTF-8") from error
+
+
+def read_beside(archive: Archive, name: str) -> str | None:
+    """The text of a file that lies in the archive, or in the folder that holds it; None if there is no such file."""
+    beside = Path(archive.origin).parent / name
+    inside = [path for path in archive.paths if path.rpartition("/")[2] == name]
+    if inside:
+        return read_text(inside[0], archive)
+    return read_text(str(beside)) if beside.is_file() else None
+
+
+def parse_csv(text: str, origin: str) -> Table:
+    """A table from CSV text whose first row names the columns; rows of another length are bad rows."""
+    rows = csv.reader(io.StringIO(text, newline=""))
+    header = [name.strip() for name in next(rows, [])]
+    if not any(header) or len(set(header)) != len(header):
+        raise ValueError(f"{origin} begins with {header}; its first row must name the columns, each once")
+    good, bad = [], {}
+    for row in rows:
+        if len(row) == len(header):
+            good.append(row)
+        elif row:
+            bad[f"{origin} line {rows.line_num}"] = f"has {len(row)} cells; the header has {len(header)}"
+    columns = zip(*good, strict=True) if good else ((),) * len(header)
+    return Table(origin, {name: list(cells) for name, cells in zip(header, columns, strict=True)}, bad)
+
+
+def parse_jsonl(text: str, origin: str) -> Table:
+    """A table from one JSON object a line; a key that a line lacks is an empty cell."""
+    good: list[Mapping[str, object]] = []
+    bad = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            row = json.loads(line) if line.strip() else None
+        except json.JSONDecodeError as error:
+            bad[f"{origin} line {number}"] = f"is not JSON ({error})"
+            continue
+        if isinstance(row, dict):
+            good.append(row)
+        elif row is not None:
+            bad[f"{origin} line {number}"] = "is not a JSON object"
+    names = dict.fromkeys(name for row in good for name in row)
+    return Table(origin, {name: [cell_text(row.get(name)) for row in good] for name in names}, bad)

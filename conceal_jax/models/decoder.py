@@ -1,0 +1,40 @@
+"""The decoder: a code joined with labels to a picture."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from conceal_jax.models.layers import GroupNorm, ResidualBlock, depth_to_space
+
+
+class Decoder(nn.Module):
+    """The encoder's mirror image.
+
+    Attributes:
+        image_size: side in pixels of the picture.
+        patch, widths, blocks, dtype: as for `Encoder`, finest resolution first.
+        channels: of the picture.
+    """
+
+    image_size: int
+    patch: int
+    widths: tuple[int, ...]
+    blocks: tuple[int, ...]
+    dtype: jnp.dtype = jnp.float32
+    channels: int = 3
+
+    @nn.compact
+    def __call__(self, joined: Float[Array, "batch joined"]) -> Float[Array, "batch height width channels"]:
+        """Logits of the picture, float32; their sigmoid lies in [0, 1]."""
+        side = self.image_size // (self.patch * 2 ** (len(self.widths) - 1))
+        hidden = nn.Dense(side * side * self.widths[-1], dtype=self.dtype)(joined.astype(self.dtype))
+        hidden = hidden.reshape(-1, side, side, self.widths[-1])
+        for level in reversed(range(len(self.widths))):
+            for _ in range(self.blocks[level]):
+                hidden = ResidualBlock(self.dtype)(hidden)
+            if level:
+                hidden = nn.Dense(4 * self.widths[level - 1], dtype=self.dtype)(hidden)
+                hidden = depth_to_space(hidden, 2)
+        hidden = nn.silu(GroupNorm()(hidden))
+        hidden = nn.Dense(self.patch**2 * self.channels, dtype=self.dtype)(hidden)
+        return depth_to_space(hidden, self.patch).astype(jnp.float32)

@@ -1,0 +1,100 @@
+"""The conceal VAE: encode, sample, decode and conceal, each callable on its own by `model.apply(..., method=...)`."""
+
+import flax.linen as nn
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from conceal_jax.config import Config
+from conceal_jax.models.bottleneck import GaussianBottleneck, Posterior
+from conceal_jax.models.decoder import Decoder
+from conceal_jax.models.encoder import Encoder
+
+
+class Output(flax.struct.PyTreeNode):
+    """What the objective needs of one forward pass."""
+
+    posterior: Posterior
+    codes: Float[Array, "batch latent"]
+    logits: Float[Array, "batch height width channels"]
+    log_scale: Float[Array, ""]
+
+
+class VAE(nn.Module):
+    """A variational autoencoder whose sampled latent is joined with the labels of what must be hidden.
+
+    Attributes:
+        encoder, bottleneck, decoder: its parts.
+        scale: of a pixel's likelihood; the starting value when learned.
+        learn_scale: whether the logarithm of the scale is a parameter.
+    """
+
+    encoder: Encoder
+    bottleneck: GaussianBottleneck
+    decoder: Decoder
+    scale: float = 0.1
+    learn_scale: bool = False
+
+    def setup(self) -> None:
+        start = float(np.log(self.scale))
+        self.log_scale = (
+            self.param("log_scale", nn.initializers.constant(start), ()) if self.learn_scale else jnp.float32(start)
+        )
+
+    def __call__(
+        self,
+        images: Float[Array, "batch height width channels"],
+        label_vectors: Float[Array, "batch labels"],
+        noise: Float[Array, "batch latent"],
+    ) -> Output:
+        """Encodes pictures in [0, 1], samples their codes and decodes them under the labels."""
+        posterior = self.encode(images)
+        codes = self.sample(posterior, noise)
+        logits = self.decoder(self.bottleneck.join(codes, label_vectors))
+        return Output(posterior, codes, logits, self.log_scale)
+
+    def encode(self, images: Float[Array, "batch height width channels"]) -> Posterior:
+        """q(z|x) of pictures in [0, 1]."""
+        return self.bottleneck.posterior(self.encoder(images))
+
+    def sample(self, posterior: Posterior, noise: Float[Array, "batch latent"]) -> Float[Array, "batch latent"]:
+        """Codes drawn from posteriors with noise from N(0, I)."""
+        return self.bottleneck.sample(posterior, noise)
+
+    def decode(
+        self, codes: Float[Array, "batch latent"], label_vectors: Float[Array, "batch labels"]
+    ) -> Float[Array, "batch height width channels"]:
+        """Pictures in [0, 1] of codes under label vectors."""
+        return jax.nn.sigmoid(self.decoder(self.bottleneck.join(codes, label_vectors)))
+
+    def conceal(
+        self,
+        images: Float[Array, "batch height width channels"],
+        label_vectors: Float[Array, "batch labels"],
+        noise: Float[Array, "batch latent"],
+    ) -> Float[Array, "batch height width channels"]:
+        """Pictures in [0, 1] that show the given pictures under other, for example neutral, labels."""
+        return self.decode(self.sample(self.encode(images), noise), label_vectors)
+
+
+def create_model(config: Config) -> VAE:
+    """The model a configuration describes."""
+    model, dtype = config.model, jnp.dtype(config.model.dtype)
+    return VAE(
+        encoder=Encoder(model.patch, model.widths, model.blocks, dtype),
+        bottleneck=GaussianBottleneck(model.latent_dim),
+        decoder=Decoder(config.data.image_size, model.patch, model.widths, model.blocks, dtype),
+        scale=config.objective.scale,
+        learn_scale=config.objective.learn_scale,
+    )
+
+
+def init_params(model: VAE, config: Config, key: PRNGKeyArray) -> PyTree:
+    """Fresh float32 parameters."""
+    size = config.data.image_size
+    images = jnp.zeros((1, size, size, 3))
+    labels = jnp.zeros((1, config.attributes.width))
+    noise = jnp.zeros((1, config.model.latent_dim))
+    return jax.jit(model.init)(key, images, labels, noise)["params"]

@@ -1,0 +1,91 @@
+"""What training minimises, per example and in nats: -log p(x|z,c) + beta * KL(q(z|x) || N(0, I)).
+
+All functions are pure and reduce over nothing but the axes of one example; masks and means are the step's business.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from conceal_jax.config import ObjectiveConfig
+from conceal_jax.models.bottleneck import Posterior
+from conceal_jax.models.vae import Output
+
+Pictures = Float[Array, "batch height width channels"]
+PerExample = Float[Array, " batch"]
+
+
+def gaussian_nll(images: Pictures, logits: Pictures, log_scale: Float[Array, ""]) -> PerExample:
+    """Negative log-likelihood of pictures under N(sigmoid(logits), exp(log_scale)^2), summed over pixels.
+
+    With a learned scale this is the sigma-VAE of Rybkin et al. 2021 (arXiv 2006.13202).
+    """
+    error = (images - jax.nn.sigmoid(logits)) * jnp.exp(-log_scale)
+    return _sum_pixels(0.5 * jnp.square(error) + log_scale + 0.5 * np.log(2 * np.pi))
+
+
+def laplace_nll(images: Pictures, logits: Pictures, log_scale: Float[Array, ""]) -> PerExample:
+    """Negative log-likelihood under a Laplace distribution around sigmoid(logits) with diversity exp(log_scale)."""
+    error = jnp.abs(images - jax.nn.sigmoid(logits)) * jnp.exp(-log_scale)
+    return _sum_pixels(error + log_scale + np.log(2.0))
+
+
+def bernoulli_nll(images: Pictures, logits: Pictures, log_scale: Float[Array, ""]) -> PerExample:
+    """Cross-entropy of pixels in [0, 1] taken as probabilities; the scale plays no part."""
+    del log_scale
+    return _sum_pixels(jax.nn.softplus(logits) - images * logits)
+
+
+LIKELIHOODS = {"gaussian": gaussian_nll, "laplace": laplace_nll, "bernoulli": bernoulli_nll}
+
+
+def rate_per_dimension(posterior: Posterior) -> Float[Array, "batch latent"]:
+    """KL(q(z|x) || N(0, I)) of each latent dimension in nats (Kingma and Welling 2014, appendix B)."""
+    variance = jnp.exp(posterior.log_variance)
+    return 0.5 * (jnp.square(posterior.mean) + variance - 1.0 - posterior.log_variance)
+
+
+def objective_terms(output: Output, images: Pictures, config: ObjectiveConfig) -> dict[str, PerExample]:
+    """The terms of the objective, unweighted.
+
+    Returns:
+        reconstruction: negative log-likelihood in nats.
+        rate: KL in nats, as it is.
+        charged_rate: what is paid for: each dimension's KL above the free nats, plus the free nats
+            (Kingma et al. 2016, per example).
+    """
+    rates = rate_per_dimension(output.posterior)
+    return {
+        "reconstruction": LIKELIHOODS[config.likelihood](images, output.logits, output.log_scale),
+        "rate": rates.sum(axis=-1),
+        "charged_rate": jnp.maximum(rates, config.free_nats).sum(axis=-1),
+    }
+
+
+def rate_weight(log_beta: Float[Array, ""], step: Int[Array, ""], config: ObjectiveConfig) -> Float[Array, ""]:
+    """The rate's weight at a step: beta, risen linearly over the warm-up."""
+    ramp = jnp.minimum(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
+    return jnp.asarray(jnp.exp(log_beta) if config.rate_target is not None else config.beta, jnp.float32) * ramp
+
+
+def objective_value(terms: dict[str, PerExample], weight: Float[Array, ""]) -> PerExample:
+    """The per-example objective in nats."""
+    return terms["reconstruction"] + weight * terms["charged_rate"]
+
+
+def update_multiplier(
+    log_beta: Float[Array, ""], mean_rate: Float[Array, ""], config: ObjectiveConfig
+) -> Float[Array, ""]:
+    """One step of dual ascent on log beta: it rises while the rate lies above its target (Rezende and Viola 2018).
+
+    The excess is relative to the target and bounded, so that the first, wild steps cannot throw beta far off.
+    """
+    if config.rate_target is None:
+        return log_beta
+    excess = jnp.clip(mean_rate / config.rate_target - 1.0, -1.0, 1.0)
+    return log_beta + config.multiplier_rate * excess
+
+
+def _sum_pixels(values: Pictures) -> PerExample:
+    return values.sum(axis=(1, 2, 3))

@@ -1,0 +1,76 @@
+"""Pictures to codes and codes to pictures, any number of them, in batches of one compiled shape."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray, PyTree
+
+from conceal_jax.models.vae import VAE
+
+
+def encode_pictures(
+    model: VAE, params: PyTree, pictures: np.ndarray, key: PRNGKeyArray, batch_size: int = 256
+) -> np.ndarray:
+    """Sampled codes of pictures.
+
+    Args:
+        model, params: of a trained run.
+        pictures: uint8 [N, S, S, 3].
+        key: of the noise; picture i gets noise keyed by (key, i), whatever the batch size.
+        batch_size: pictures at once.
+
+    Returns:
+        float32 [N, latent_dim].
+    """
+    encode = jax.jit(partial(_sample, model))
+    rows = np.arange(len(pictures), dtype=np.int32)
+    return _in_batches(lambda images, row: encode(params, images, row, key), (pictures, rows), batch_size)
+
+
+def decode_codes(
+    model: VAE, params: PyTree, codes: np.ndarray, label_vectors: np.ndarray, batch_size: int = 256
+) -> np.ndarray:
+    """Pictures of codes under label vectors.
+
+    Args:
+        model, params: of a trained run.
+        codes: float32 [N, latent_dim].
+        label_vectors: float32 [N, width], or [width] for all codes.
+        batch_size: codes at once.
+
+    Returns:
+        uint8 [N, S, S, 3].
+    """
+    decode = jax.jit(partial(_decode, model))
+    every = np.broadcast_to(label_vectors, (len(codes), label_vectors.shape[-1]))
+    return _in_batches(lambda code, labels: decode(params, code, labels), (codes, every), batch_size)
+
+
+def _sample(model: VAE, params: PyTree, images: Array, rows: Array, key: PRNGKeyArray) -> Array:
+    noise = jax.vmap(lambda row: jax.random.normal(jax.random.fold_in(key, row), (model.bottleneck.latent_dim,)))(rows)
+    posterior = model.apply({"params": params}, images.astype(jnp.float32) / 255.0, method="encode")
+    codes: Any = model.apply({"params": params}, posterior, noise, method="sample")
+    return codes
+
+
+def _decode(model: VAE, params: PyTree, codes: Array, label_vectors: Array) -> Array:
+    pictures: Any = model.apply({"params": params}, codes, label_vectors, method="decode")
+    return jnp.round(pictures * 255.0).astype(jnp.uint8)
+
+
+def _in_batches(function: Callable[..., Array], arrays: tuple[np.ndarray, ...], batch_size: int) -> np.ndarray:
+    """Applies a function of batches; the last batch is padded to the common size and cut again."""
+
+    def batches() -> Iterator[np.ndarray]:
+        for start in range(0, len(arrays[0]), batch_size):
+            parts = [array[start : start + batch_size] for array in arrays]
+            size = len(parts[0])
+            padding = batch_size - size
+            padded = [np.concatenate([part, np.zeros((padding, *part.shape[1:]), part.dtype)]) for part in parts]
+            yield np.asarray(function(*padded))[:size]
+
+    return np.concatenate(list(batches()))

@@ -1,0 +1,161 @@
+"""How training steps get their batches: from a set resident in device memory, or from a stream.
+
+Both see the same batches in the same order with the same flips: the order is a function of seed and epoch
+(`data.order`), the position in it a function of the step.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, Protocol, runtime_checkable
+
+import flax.struct
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import Array, Bool, Int, PyTree, UInt8
+
+from conceal_jax.config import Config
+from conceal_jax.data.collection import Collection
+from conceal_jax.data.order import epoch_order, steps_per_epoch
+from conceal_jax.data.resident import Resident, draw_batch, load_resident
+from conceal_jax.training.metrics import Sums
+from conceal_jax.training.parallel import Step, map_step, replicate, shard_batch
+from conceal_jax.training.state import TrainState
+
+
+@runtime_checkable
+class Feed(Protocol):
+    """Runs training steps on the batches that belong to them."""
+
+    def advance(self, state: TrainState, step: int, count: int) -> tuple[TrainState, Sums, int]:
+        """Runs up to `count` steps from `step` on.
+
+        Returns:
+            The new state, sums over the steps that were run, and how many those were.
+        """
+        ...
+
+
+class EpochData(flax.struct.PyTreeNode):
+    """A resident set and the order of one epoch; every device holds it whole."""
+
+    images: UInt8[Array, "size height width channels"]
+    labels: dict[str, Array]
+    valid: Bool[Array, " size"]
+    order: Int[Array, " size"]
+    flip: Bool[Array, " size"]
+
+
+def resident_step(
+    state: TrainState,
+    slots: Int[Array, " share"],
+    data: EpochData,
+    *,
+    step: Step,
+    batch_size: int,
+    axis_name: str | None,
+) -> tuple[TrainState, Sums]:
+    """One step on a batch drawn from the resident set inside the compiled program.
+
+    Args:
+        state: its step determines the batch.
+        slots: this device's places in the global batch.
+        data: the set and the epoch's order.
+        step: the training step.
+        batch_size: of the global batch.
+        axis_name: of the devices, if several share a batch.
+    """
+    position = state.step % steps_per_epoch(data.images.shape[0], batch_size)
+    rows = position * batch_size + slots
+    batch = draw_batch(data.images, data.labels, data.valid, data.order, data.flip, rows)
+    return step(state, batch, axis_name=axis_name)
+
+
+def resident_steps(
+    state: TrainState,
+    slots: Int[Array, " share"],
+    data: EpochData,
+    count: Int[Array, ""],
+    **settings: Any,
+) -> tuple[TrainState, Sums]:
+    """`count` steps within one epoch in one compiled call; otherwise as `resident_step`."""
+
+    def body(_: Array, carry: tuple[TrainState, Sums]) -> tuple[TrainState, Sums]:
+        state, sums = resident_step(carry[0], slots, data, **settings)
+        return state, carry[1].merge(sums)
+
+    _, shapes = jax.eval_shape(lambda state: resident_step(state, slots, data, **settings), state)
+    return jax.lax.fori_loop(0, count, body, (state, Sums.zeros_like(shapes)))
+
+
+class ResidentFeed:
+    """Batches from a set in device memory, several steps per compiled call where that helps."""
+
+    def __init__(self, resident: Resident, step: Step, config: Config, mesh: Mesh) -> None:
+        self._config, self._mesh = config, mesh
+        self._epoch_steps = steps_per_epoch(len(resident.images), config.training.batch_size)
+        self._resident = replicate(resident, mesh)
+        self._slots = shard_batch(np.arange(config.training.batch_size, dtype=np.int32), mesh)
+        self._epoch = -1
+        self._data: EpochData | None = None
+        # XLA:CPU runs convolutions inside a loop some thirty times slower.
+        on_cpu = mesh.devices.flat[0].platform == "cpu"
+        self._steps_per_call = 1 if on_cpu else config.training.steps_per_call
+        settings: dict[str, Any] = {"step": step, "batch_size": config.training.batch_size}
+        self._one = map_step(partial(resident_step, **settings), mesh, config.training.mapping, num_shared=1)
+        self._several = map_step(partial(resident_steps, **settings), mesh, config.training.mapping, num_shared=2)
+
+    def advance(self, state: TrainState, step: int, count: int) -> tuple[TrainState, Sums, int]:
+        """See `Feed.advance`; a call ends with the epoch."""
+        epoch, position = divmod(step, self._epoch_steps)
+        data = self._epoch_data(epoch)
+        if self._steps_per_call == 1:
+            return *self._one(state, self._slots, data), 1
+        count = min(count, self._steps_per_call, self._epoch_steps - position)
+        return *self._several(state, self._slots, data, replicate(np.int32(count), self._mesh)), count
+
+    def _epoch_data(self, epoch: int) -> EpochData | None:
+        if epoch != self._epoch:
+            with jax.transfer_guard("allow"):
+                order, flip = epoch_order(self._config.seed, epoch, len(self._resident.images))
+                flip = flip & self._config.data.flip
+            order, flip = replicate((order, flip), self._mesh)
+            self._epoch, self._data = epoch, EpochData(**self._resident._asdict(), order=order, flip=flip)
+        return self._data
+
+
+class StreamFeed:
+    """One step per call on batches that tf.data decodes meanwhile."""
+
+    def __init__(self, batches: Iterator[PyTree], step: Step, config: Config, mesh: Mesh) -> None:
+        self._batches, self._mesh = batches, mesh
+        self._step = map_step(step, mesh, config.training.mapping)
+
+    def advance(self, state: TrainState, step: int, count: int) -> tuple[TrainState, Sums, int]:
+        """See `Feed.advance`."""
+        del step, count
+        state, sums = self._step(state, shard_batch(next(self._batches), self._mesh))
+        return state, sums, 1
+
+
+def create_feed(collection: Collection, start_step: int, step: Step, config: Config, mesh: Mesh) -> Feed:
+    """The feed that `config.data.loader` asks for, over the training split, from a step on."""
+    data = config.data
+    if data.loader == "resident":
+        return ResidentFeed(load_resident(collection, data.image_size, data.crop), step, config, mesh)
+    # TensorFlow takes seconds to import, and may be missing where only the resident path is used.
+    from conceal_jax.data.pipeline import train_batches
+
+    batches = train_batches(
+        collection,
+        batch_size=config.training.batch_size,
+        image_size=data.image_size,
+        crop=data.crop,
+        flip=data.flip,
+        seed=config.seed,
+        start_step=start_step,
+        max_bad_fraction=data.max_bad_fraction,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+    return StreamFeed(batches, step, config, mesh)

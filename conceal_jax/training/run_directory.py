@@ -1,0 +1,34 @@
+"""The run directory: where a run keeps its configuration, attributes, checkpoints, metrics and pictures."""
+
+from pathlib import Path
+
+from conceal_jax import config_files
+from conceal_jax.config import Config
+
+CONFIG = "config.json"
+ATTRIBUTES = "attributes.json"
+CHECKPOINTS = "checkpoints"
+DATA_REPORT = "data_report.json"
+METRICS = "metrics.jsonl"
+PICTURES = "pictures"
+REPORT = "report"
+
+
+def open_run(config: Config, workdir: Path) -> None:
+    """Makes the directory, or checks that the run in it has this very configuration.
+
+    Raises:
+        ValueError: another configuration was trained here; the message names the fields that differ.
+    """
+    path = workdir / CONFIG
+    if path.exists():
+        differing = config_files.differences(config_files.load(path), config)
+        if differing:
+            fields = "; ".join(f"{name}: there {old!r}, now {new!r}" for name, (old, new) in differing.items())
+            raise ValueError(
+                f"{workdir} holds a run with another configuration ({fields}); "
+                "give another --workdir, or the configuration of that run to go on with it"
+            )
+        return
+    workdir.mkdir(parents=True, exist_ok=True)
+    config_files.save(config, path)

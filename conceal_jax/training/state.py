@@ -1,0 +1,66 @@
+"""The training state, its optimiser, and how both begin."""
+
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import PyTree
+
+from conceal_jax.config import Config, TrainingConfig
+from conceal_jax.models.vae import VAE, init_params
+
+
+class TrainState(flax.struct.PyTreeNode):
+    """Everything that training carries from step to step; what a checkpoint holds.
+
+    A tree of this form may also hold shapes (a checkpoint's target), so its leaves are not typed as arrays.
+
+    Attributes:
+        step: int32 [], updates done so far; also the position in the data.
+        params: float32 parameters.
+        ema_params: their running average, used in evaluation.
+        opt_state: of the optimiser.
+        log_beta: float32 [], logarithm of the rate's weight, a multiplier when there is a rate target.
+        seed: uint32 [], of the run; with the step it determines all randomness.
+    """
+
+    step: Any
+    params: PyTree
+    ema_params: PyTree
+    opt_state: PyTree
+    log_beta: Any
+    seed: Any
+
+
+def create_optimizer(config: TrainingConfig) -> optax.GradientTransformation:
+    """AdamW behind gradient clipping, with linear warm-up and a cosine to zero at the last step."""
+    schedule = optax.warmup_cosine_decay_schedule(
+        init_value=0.0,
+        peak_value=config.learning_rate,
+        warmup_steps=config.warmup_steps,
+        decay_steps=max(config.steps, config.warmup_steps + 1),
+    )
+    return optax.chain(
+        optax.clip_by_global_norm(config.clip_norm),
+        optax.adamw(schedule, weight_decay=config.weight_decay, mask=_decayed),
+    )
+
+
+def _decayed(params: PyTree) -> PyTree:
+    """Weight decay acts on matrices and kernels, not on biases, norms and scales."""
+    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
+
+
+def create_state(model: VAE, optimizer: optax.GradientTransformation, config: Config) -> TrainState:
+    """The state before the first step, a function of the configuration alone."""
+    params = init_params(model, config, jax.random.fold_in(jax.random.key(config.seed), 0))
+    return TrainState(
+        step=jnp.int32(0),
+        params=params,
+        ema_params=jax.tree.map(jnp.copy, params),
+        opt_state=optimizer.init(params),
+        log_beta=jnp.log(jnp.float32(config.objective.beta)),
+        seed=jnp.uint32(config.seed),
+    )

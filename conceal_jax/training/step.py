@@ -1,0 +1,128 @@
+"""The training step and the evaluation step: pure functions of state and batch."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+
+from conceal_jax.attributes import AttributeSet
+from conceal_jax.config import ObjectiveConfig
+from conceal_jax.models.vae import VAE
+from conceal_jax.objective import objective_terms, objective_value, rate_weight, update_multiplier
+from conceal_jax.training.metrics import Sums, masked_sums, psnr, ssim
+from conceal_jax.training.state import TrainState
+
+Batch = dict[str, PyTree]
+
+
+def train_step(
+    state: TrainState,
+    batch: Batch,
+    *,
+    model: VAE,
+    attributes: AttributeSet,
+    objective: ObjectiveConfig,
+    optimizer: optax.GradientTransformation,
+    ema_decay: float,
+    axis_name: str | None = None,
+) -> tuple[TrainState, Sums]:
+    """One update on one batch.
+
+    Args:
+        state: before the update.
+        batch: {"image": uint8 [B,H,W,C], "labels": {name: [B]}, "mask": bool [B]}; this device's share.
+        model, attributes, objective, optimizer, ema_decay: what is trained, and how.
+        axis_name: of the devices that share the batch, if several do.
+
+    Returns:
+        The state after the update, and sums over the whole batch of all devices.
+    """
+    images, label_vectors, mask = _prepare(batch, attributes)
+    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(state.seed), 1), state.step)
+    noise = example_noise(key, len(mask), model.bottleneck.latent_dim, axis_name)
+    weight = rate_weight(state.log_beta, state.step, objective)
+    count = _psum(jnp.sum(mask, dtype=jnp.float32), axis_name)
+
+    def loss(params: PyTree) -> tuple[Float[Array, ""], dict[str, Float[Array, " batch"]]]:
+        output: Any = model.apply({"params": params}, images, label_vectors, noise)
+        terms = objective_terms(output, images, objective)
+        per_example = objective_value(terms, weight)
+        # Per pixel value, so that learning rate and clipping mean the same at every picture size.
+        total = jnp.sum(jnp.where(mask, per_example, 0.0)) / images[0].size
+        terms = {**terms, "loss": per_example, "psnr_db": psnr(images, jax.nn.sigmoid(output.logits))}
+        # A batch of padding alone (one device's share of a tail) has nothing to divide by.
+        return total / jnp.maximum(count, 1.0), terms
+
+    gradients, terms = jax.grad(loss, has_aux=True)(state.params)
+    # Each share was divided by the global count, so that the sum over devices is the mean over all examples.
+    gradients = _psum(gradients, axis_name)
+    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    per_example = {
+        **{name: value for name, value in terms.items() if name != "charged_rate"},
+        "rate_weight": jnp.broadcast_to(weight, mask.shape),
+        "gradient_norm": jnp.broadcast_to(optax.tree.norm(gradients), mask.shape),
+    }
+    sums = masked_sums(per_example, mask, state.step, axis_name)
+    mean_rate = sums.totals["rate"] / jnp.maximum(sums.count, 1.0)
+    new_state = state.replace(
+        step=state.step + 1,
+        params=params,
+        ema_params=optax.incremental_update(params, state.ema_params, 1.0 - _ema_decay(state.step, ema_decay)),
+        opt_state=opt_state,
+        log_beta=update_multiplier(state.log_beta, mean_rate, objective),
+    )
+    return new_state, sums
+
+
+def evaluation_step(
+    params: PyTree,
+    batch: Batch,
+    key: PRNGKeyArray,
+    *,
+    model: VAE,
+    attributes: AttributeSet,
+    objective: ObjectiveConfig,
+) -> Sums:
+    """Reconstruction, rate and picture quality of a batch, on sampled codes under the pictures' own labels."""
+    images, label_vectors, mask = _prepare(batch, attributes)
+    noise = example_noise(key, len(mask), model.bottleneck.latent_dim, None)
+    output: Any = model.apply({"params": params}, images, label_vectors, noise)
+    terms = objective_terms(output, images, objective)
+    decoded = jax.nn.sigmoid(output.logits)
+    values = {
+        "reconstruction": terms["reconstruction"],
+        "rate": terms["rate"],
+        "psnr_db": psnr(images, decoded),
+        "ssim": ssim(images, decoded),
+    }
+    return masked_sums(values, mask, jnp.int32(0))
+
+
+def example_noise(
+    key: PRNGKeyArray, batch_size: int, latent_dim: int, axis_name: str | None
+) -> Float[Array, "batch latent"]:
+    """Standard normal noise keyed by each example's place in the global batch.
+
+    The same example gets the same noise however many devices share the batch.
+    """
+    rows = jnp.arange(batch_size)
+    if axis_name is not None:
+        rows = rows + jax.lax.axis_index(axis_name) * batch_size
+    return jax.vmap(lambda row: jax.random.normal(jax.random.fold_in(key, row), (latent_dim,)))(rows)
+
+
+def _prepare(batch: Batch, attributes: AttributeSet) -> tuple[Array, Array, Array]:
+    images = jnp.asarray(batch["image"], jnp.float32) / 255.0
+    return images, attributes.encode(batch["labels"]), jnp.asarray(batch["mask"])
+
+
+def _psum(tree: PyTree, axis_name: str | None) -> PyTree:
+    return tree if axis_name is None else jax.lax.psum(tree, axis_name)
+
+
+def _ema_decay(step: Int[Array, ""], decay: float) -> Float[Array, ""]:
+    """Averages over fewer steps at first, so that the random start is forgotten (as in TensorFlow's moving average)."""
+    return jnp.minimum(decay, (1.0 + step) / (10.0 + step))

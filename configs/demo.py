@@ -1,0 +1,36 @@
+"""The demo: synthetic faces at 64x64 with known factors. The default of train.py.
+
+python train.py                              # into runs/demo
+python evaluate.py --workdir=runs/demo
+"""
+
+from conceal_jax.attributes import AGE_GROUPS, AttributeSet, Categorical, Continuous
+from conceal_jax.config import Config, DataConfig, ModelConfig, ObjectiveConfig, TrainingConfig
+
+
+def get_config() -> Config:
+    """Gender, ethnicity and age concealed; everything else of a synthetic face kept."""
+    return Config(
+        attributes=AttributeSet(
+            concealed=(
+                Categorical("gender", ("male", "female")),
+                Categorical("ethnicity", ("White", "Black", "Asian", "Indian", "Other")),
+                Continuous("age", 0, 100, "years", edges=AGE_GROUPS, examples=(5, 20, 35, 50, 65, 80)),
+            ),
+            kept=(
+                Categorical("smile", ("no", "yes")),
+                Categorical("hair", ("short", "long", "curly", "buzz")),
+                Categorical("glasses", ("no", "yes")),
+                Continuous("brightness", 0, 1),
+                Continuous("background", 0, 1),
+                Continuous("pose", -1, 1),
+            ),
+        ),
+        # A mirrored face has another pose.
+        data=DataConfig(source="synthetic", synthetic_count=8192, image_size=64, flip=False),
+        model=ModelConfig(latent_dim=64, widths=(32, 64, 128)),
+        objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=4.0),
+        training=TrainingConfig(
+            steps=1200, batch_size=128, evaluate_every=300, pictures_every=300, checkpoint_every=300
+        ),
+    )

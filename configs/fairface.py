@@ -1,0 +1,42 @@
+"""FairFace (97,698 faces), 64x64: gender, seven ethnicities and nine age groups concealed.
+
+    python train.py --config=configs/fairface.py --config.data.path=fairface/ --workdir=runs/fairface
+    python evaluate.py --workdir=runs/fairface
+
+`data.path` is the folder or zip with `train/`, `val/` and the two label files `fairface_label_train.csv` and
+`fairface_label_val.csv` as they are distributed. Ages are groups there, so age is a class here: nothing is guessed.
+
+Time: 86,744 training pictures for 10 epochs at 128 a step. Expected result: not measured yet (see docs/results.md).
+"""
+
+from conceal_jax.attributes import AttributeSet, Categorical
+from conceal_jax.config import Config, DataConfig, ModelConfig, ObjectiveConfig, TrainingConfig
+
+
+def get_config() -> Config:
+    """The bare method on FairFace."""
+    return Config(
+        attributes=AttributeSet(
+            concealed=(
+                Categorical("gender", ("Male", "Female")),
+                Categorical(
+                    "ethnicity",
+                    (
+                        "White",
+                        "Black",
+                        "East Asian",
+                        "Southeast Asian",
+                        "Indian",
+                        "Middle Eastern",
+                        "Latino_Hispanic",
+                    ),
+                    column="race",
+                ),
+                Categorical("age", ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+")),
+            ),
+        ),
+        data=DataConfig(source="fairface", image_size=64),
+        model=ModelConfig(latent_dim=64),
+        objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=4.0),
+        training=TrainingConfig(steps=6780, batch_size=128),
+    )

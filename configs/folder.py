@@ -1,0 +1,40 @@
+"""Your own photos: a folder (or zip) of pictures and a CSV or JSONL of labels. Copy this file and edit the attributes.
+
+    python train.py --config=configs/folder.py --config.data.path=photos/ --config.data.labels=labels.csv \
+        --workdir=runs/mine
+    python evaluate.py --workdir=runs/mine
+
+The label file has a column `filename` (or file, file_name, image, image_id, path) and one column for each attribute:
+
+    filename,gender,age,smile
+    anna.jpg,female,34,0.93
+    otto.jpg,male,,0.10
+
+An empty cell is a missing label. A cell that is no value of its attribute (a class that is not listed, an age of -3)
+makes the picture unusable: it is skipped and listed in data_report.json. Columns `split` (train, validation, test) and
+`person` (or duplicate_group, group, identity) are used where they are there, so that nobody is on both sides.
+
+Time and expected result depend on the photos; 20 epochs and a few thousand photos make a start.
+"""
+
+from conceal_jax.attributes import AGE_GROUPS, AttributeSet, Categorical, Continuous
+from conceal_jax.config import Config, DataConfig, ModelConfig, ObjectiveConfig, TrainingConfig
+
+
+def get_config() -> Config:
+    """Gender and age concealed, smile kept."""
+    return Config(
+        attributes=AttributeSet(
+            # What must be hidden.
+            concealed=(
+                Categorical("gender", ("male", "female")),
+                Continuous("age", 0, 120, "years", edges=AGE_GROUPS, examples=(5, 20, 35, 50, 65, 80)),
+            ),
+            # What must survive: used by evaluate.py only. A score, counted as "yes" from 0.5 on.
+            kept=(Categorical("smile", ("no", "yes"), threshold=0.5, optional=True),),
+        ),
+        data=DataConfig(source="folder", image_size=64, crop="center"),
+        model=ModelConfig(latent_dim=64),
+        objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=4.0),
+        training=TrainingConfig(steps=3000, batch_size=128),
+    )

@@ -1,0 +1,39 @@
+"""UTKFace (21,326 usable faces of the aligned and cropped set), 64x64: gender, ethnicity and age concealed.
+
+    python train.py --config=configs/utkface.py --config.data.path=utkface.zip --workdir=runs/utkface
+    python evaluate.py --workdir=runs/utkface
+
+`data.path` is the folder or zip of the pictures as they are distributed, names and all. `data.extra`, a CSV of
+filename, split, duplicate_group and smile_probability, is optional (drop the kept attribute then, and duplicates are
+found by content alone).
+"""
+
+from conceal_jax.attributes import AGE_GROUPS, AttributeSet, Categorical, Continuous
+from conceal_jax.config import Config, DataConfig, ModelConfig, ObjectiveConfig, TrainingConfig
+
+
+def get_config() -> Config:
+    """The bare method: labels beside the latent, no penalty."""
+    return Config(
+        attributes=AttributeSet(
+            concealed=(
+                Categorical("gender", ("male", "female")),
+                Categorical("ethnicity", ("White", "Black", "Asian", "Indian", "Other")),
+                Continuous(
+                    "age",
+                    0,
+                    120,
+                    "years",
+                    # Faces change fastest when young.
+                    knots=(0, 2, 5, 10, 15, 20, 30, 40, 50, 60, 70, 80, 100, 120),
+                    edges=AGE_GROUPS,
+                    examples=(5, 20, 35, 50, 65, 80),
+                ),
+            ),
+            kept=(Categorical("smile", ("no", "yes"), column="smile_probability", threshold=0.5, optional=True),),
+        ),
+        data=DataConfig(source="utkface", image_size=64),
+        model=ModelConfig(latent_dim=64),
+        objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=4.0),
+        training=TrainingConfig(steps=3000, batch_size=128),
+    )

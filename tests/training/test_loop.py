@@ -1,0 +1,134 @@
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from conceal_jax import config_files
+from conceal_jax.training import loop
+from conceal_jax.training.feed import ResidentFeed
+from conceal_jax.training.interrupt import StopRequest
+from conceal_jax.training.metrics import NonFiniteError, read_metrics
+
+CONFIG = config_files.load_config("configs/demo.py:shrunken")
+
+
+def assert_trees_equal(tree, other):
+    for leaf, other_leaf in zip(jax.tree.leaves(tree), jax.tree.leaves(other), strict=True):
+        np.testing.assert_array_equal(leaf, other_leaf)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("finished")
+    return workdir, loop.train(CONFIG, workdir)
+
+
+def test_a_run_directory_holds_everything(finished):
+    workdir, state = finished
+    assert int(state.step) == 4
+    assert config_files.load(workdir / "config.json") == CONFIG
+    assert json.loads((workdir / "data_report.json").read_text())["used"] == 160
+    assert [path.name for path in sorted((workdir / "pictures").iterdir())] == ["0000004.png"]
+    rows = read_metrics(workdir / "metrics.jsonl")
+    assert [row["step"] for row in rows] == [2, 4, 4]
+    assert {"train/loss", "train/rate", "train/psnr_db", "images_per_second"} <= rows[0].keys()
+    assert {"validation/psnr_db", "validation/ssim", "validation/rate"} <= rows[-1].keys()
+
+
+def test_neutral_labels_are_the_training_marginals(finished):
+    workdir, _ = finished
+    concealed = json.loads((workdir / "attributes.json").read_text())["concealed"]
+    assert all(abs(sum(spec["neutral"]) - 1) < 1e-5 for spec in concealed)
+    assert concealed[0]["neutral"] != [0.5, 0.5]
+
+
+@pytest.mark.parametrize("crash_at", [1, 3])
+def test_a_crashed_run_ends_with_the_same_bits(finished, tmp_path, monkeypatch, crash_at):
+    advance = ResidentFeed.advance
+
+    def crash(self, state, step, count):
+        if step == crash_at:
+            raise KeyboardInterrupt
+        return advance(self, state, step, 1)
+
+    monkeypatch.setattr(ResidentFeed, "advance", crash)
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(CONFIG, tmp_path)
+    monkeypatch.undo()
+    assert_trees_equal(loop.train(CONFIG, tmp_path), finished[1])
+    assert [row["step"] for row in read_metrics(tmp_path / "metrics.jsonl")] == [2, 4, 4]
+
+
+def test_ctrl_c_saves_and_the_run_goes_on(finished, tmp_path, monkeypatch):
+    advance = ResidentFeed.advance
+
+    def interrupted(self, state, step, count):
+        signal.raise_signal(signal.SIGINT)
+        return advance(self, state, step, 1)
+
+    monkeypatch.setattr(ResidentFeed, "advance", interrupted)
+    assert int(loop.train(CONFIG, tmp_path).step) == 1
+    monkeypatch.undo()
+    assert_trees_equal(loop.train(CONFIG, tmp_path), finished[1])
+
+
+def test_a_second_ctrl_c_ends_at_once():
+    with StopRequest() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.requested
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_a_killed_process_ends_with_the_same_bits(tmp_path):
+    """SIGKILL at any moment: after the first checkpoint is there, wherever the process then is."""
+    command = [sys.executable, "train.py", "--config=configs/demo.py:shrunken", "--config.training.steps=40"]
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    process = subprocess.Popen([*command, f"--workdir={killed}"], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 300
+    while not (killed / "checkpoints" / "4").exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.01)
+    assert process.poll() is None, "it ended before it could be killed"
+    process.kill()
+    process.wait()
+    for workdir in (killed, whole):
+        subprocess.run([*command, f"--workdir={workdir}"], check=True, stderr=subprocess.DEVNULL)
+    config = config_files.load(whole / "config.json")
+    assert_trees_equal(loop.train(config, killed), loop.train(config, whole))
+
+
+def test_a_finished_run_is_not_trained_again(finished):
+    workdir, state = finished
+    before = (workdir / "metrics.jsonl").read_text()
+    assert_trees_equal(loop.train(CONFIG, workdir), state)
+    assert (workdir / "metrics.jsonl").read_text() == before
+
+
+def test_another_configuration_is_refused(finished):
+    workdir, _ = finished
+    other = config_files.override(CONFIG, {"model.latent_dim": "4"})
+    with pytest.raises(ValueError, match=r"another configuration \(model.latent_dim: there 8, now 4\)"):
+        loop.train(other, workdir)
+
+
+def test_stream_and_resident_learn_the_same(finished, tmp_path):
+    config = config_files.override(CONFIG, {"data.loader": "stream"})
+    loop.train(config, tmp_path)
+    rows, expected = (read_metrics(path / "metrics.jsonl") for path in (tmp_path, finished[0]))
+    for row, other in zip(rows, expected, strict=True):
+        for name in row.keys() - {"images_per_second"}:
+            np.testing.assert_allclose(row[name], other[name], rtol=1e-3)
+
+
+def test_what_is_not_finite_is_named_and_not_saved(tmp_path):
+    training = dataclasses.replace(CONFIG.training, learning_rate=1e30, clip_norm=1e30, steps=8)
+    with pytest.raises(NonFiniteError, match=r"not finite at step [1-9]: .*loss"):
+        loop.train(dataclasses.replace(CONFIG, training=training), tmp_path)
+    saved = [int(path.name) for path in (tmp_path / "checkpoints").iterdir() if path.name.isdigit()]
+    assert all(step <= 2 for step in saved)

@@ -1,0 +1,53 @@
+"""Trains a run: `python train.py` alone trains the demo on synthetic faces.
+
+    python train.py --config=configs/utkface.py --config.data.path=utkface.zip --workdir=runs/utkface
+
+Any field of the configuration can be overridden: --config.model.latent_dim=64. Started again with the same arguments,
+an interrupted run goes on where its last checkpoint stands.
+"""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from conceal_jax import config_files
+from conceal_jax.logs import configure_logging
+from conceal_jax.training.loop import train
+from conceal_jax.training.parallel import use_host_devices
+
+
+def parse_arguments(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, str]]:
+    """Splits the command line into options and overrides of the configuration."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", default="configs/demo.py", help="configuration file (default: %(default)s)")
+    parser.add_argument("--workdir", type=Path, help="run directory (default: runs/NAME of the configuration)")
+    options, rest = parser.parse_known_args(arguments)
+    overrides = {}
+    for argument in rest:
+        name, equals, value = argument.partition("=")
+        if not (name.startswith("--config.") and equals):
+            parser.error(f"unknown argument {argument}; options are --config, --workdir and --config.FIELD=VALUE")
+        overrides[name.removeprefix("--config.")] = value
+    return options, overrides
+
+
+def main(arguments: list[str]) -> None:
+    """Runs the command line."""
+    configure_logging()
+    options, overrides = parse_arguments(arguments)
+    config = config_files.load_config(options.config, overrides)
+    workdir = options.workdir or Path("runs") / Path(options.config.partition(":")[0]).stem
+    use_host_devices(config.training.batch_size)
+    state = train(config, workdir)
+    if int(state.step) < config.training.steps:
+        logging.info("stopped at step %d; the same command goes on from there", int(state.step))
+    else:
+        logging.info("trained; for the report: python evaluate.py --workdir=%s", workdir)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except ValueError as error:
+        sys.exit(f"error: {error}")
