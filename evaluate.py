@@ -7,6 +7,7 @@ from pathlib import Path
 
 from conceal_jax.evaluation import evaluate_run
 from conceal_jax.logs import configure_logging
+from conceal_jax.memory import keep_freed_memory
 
 
 def main(arguments: list[str]) -> None:
@@ -15,6 +16,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--workdir", type=Path, required=True, help="run directory that train.py wrote")
     options = parser.parse_args(arguments)
     configure_logging()
+    keep_freed_memory()
     summary = evaluate_run(options.workdir)
     logging.info("report: %s", options.workdir / "report" / "report.html")
     print(summary)

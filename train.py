@@ -13,6 +13,7 @@ from pathlib import Path
 
 from conceal_jax import config_files
 from conceal_jax.logs import configure_logging
+from conceal_jax.memory import keep_freed_memory
 from conceal_jax.training.loop import train
 from conceal_jax.training.parallel import use_host_devices
 
@@ -38,6 +39,7 @@ def main(arguments: list[str]) -> None:
     options, overrides = parse_arguments(arguments)
     config = config_files.load_config(options.config, overrides)
     workdir = options.workdir or Path("runs") / Path(options.config.partition(":")[0]).stem
+    keep_freed_memory()
     use_host_devices(config.training.batch_size)
     state = train(config, workdir)
     if int(state.step) < config.training.steps:

@@ -25,7 +25,7 @@ def get_config() -> Config:
     return Config(
         attributes=AttributeSet((_score("Male"), _score("Young")), tuple(_score(name) for name in kept)),
         data=DataConfig(source="celeb_a", image_size=64, crop="center", loader="stream"),
-        model=ModelConfig(latent_dim=64),
-        objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=4.0),
+        model=ModelConfig(latent_dim=64, widths=(48, 96, 192)),
+        objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=20.0),
         training=TrainingConfig(steps=6360, batch_size=256, evaluate_every=1000, pictures_every=1000),
     )

@@ -28,9 +28,9 @@ def get_config() -> Config:
         ),
         # A mirrored face has another pose.
         data=DataConfig(source="synthetic", synthetic_count=8192, image_size=64, flip=False),
-        model=ModelConfig(latent_dim=64, widths=(32, 64, 128)),
-        objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=4.0),
+        model=ModelConfig(latent_dim=64, widths=(32, 64, 128), blocks=(1, 1, 1)),
+        objective=ObjectiveConfig(likelihood="gaussian", scale=0.07, beta=3.0),
         training=TrainingConfig(
-            steps=1200, batch_size=128, evaluate_every=300, pictures_every=300, checkpoint_every=300
+            steps=3000, batch_size=32, evaluate_every=500, pictures_every=1000, checkpoint_every=1000
         ),
     )

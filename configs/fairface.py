@@ -36,7 +36,7 @@ def get_config() -> Config:
             ),
         ),
         data=DataConfig(source="fairface", image_size=64),
-        model=ModelConfig(latent_dim=64),
-        objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=4.0),
+        model=ModelConfig(latent_dim=64, widths=(48, 96, 192)),
+        objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=20.0),
         training=TrainingConfig(steps=6780, batch_size=128),
     )

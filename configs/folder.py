@@ -34,7 +34,7 @@ def get_config() -> Config:
             kept=(Categorical("smile", ("no", "yes"), threshold=0.5, optional=True),),
         ),
         data=DataConfig(source="folder", image_size=64, crop="center"),
-        model=ModelConfig(latent_dim=64),
-        objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=4.0),
-        training=TrainingConfig(steps=3000, batch_size=128),
+        model=ModelConfig(latent_dim=64, widths=(48, 96, 192)),
+        objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=20.0),
+        training=TrainingConfig(steps=4000, batch_size=64),
     )

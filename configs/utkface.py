@@ -33,7 +33,9 @@ def get_config() -> Config:
             kept=(Categorical("smile", ("no", "yes"), column="smile_probability", threshold=0.5, optional=True),),
         ),
         data=DataConfig(source="utkface", image_size=64),
-        model=ModelConfig(latent_dim=64),
-        objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=4.0),
-        training=TrainingConfig(steps=3000, batch_size=128),
+        model=ModelConfig(latent_dim=64, widths=(48, 96, 192)),
+        objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=20.0),
+        training=TrainingConfig(
+            steps=4000, batch_size=64, evaluate_every=1000, pictures_every=2000, checkpoint_every=1000
+        ),
     )

@@ -20,6 +20,7 @@ FLOORS = {
     "config": 0,
     "config_files": 0,
     "logs": 0,
+    "memory": 0,
     "data": 1,
     "models": 1,
     "objective": 1,

@@ -86,10 +86,10 @@ class MlpAttacker:
 
     name = "mlp"
     batch_size = 256
-    learning_rate = 2e-3
+    learning_rate = 4e-3
     weight_decay = 1e-2
 
-    def __init__(self, seed: int = 0, *, epochs: int = 10, width: int = 256, networks: int = 2) -> None:
+    def __init__(self, seed: int = 0, *, epochs: int = 12, width: int = 128, networks: int = 2) -> None:
         self._seed, self._epochs, self._width, self._networks = seed, epochs, width, networks
 
     def fit(self, inputs: np.ndarray, targets: Targets) -> "MlpAttacker":

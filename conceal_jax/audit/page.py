@@ -90,7 +90,7 @@ def render_page(report: Report, images: Mapping[str, bytes], captions: Mapping[s
         concealed=_concealed_table(report["concealed"]),
         kept=_kept_table(report["kept"]),
         quality=_quality(report),
-        asked_for=_asked_for_table(report["asked_for"]),
+        asked_for=_asked_for_table(report),
         grids="".join(_figure(images[name], caption) for name, caption in captions.items()),
         train=f"{people.get('train', 0):,}",
         test=f"{people.get('test', 0):,}",
@@ -133,7 +133,7 @@ def _verdict(name: str, item: Mapping[str, Any]) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+    return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
 
 
 def _quality(report: Report) -> str:
@@ -163,16 +163,21 @@ def _readings(item: Mapping[str, Any]) -> list[str]:
     return [_cell(*decisive(item[source])[1:]) for source in SOURCES]
 
 
-def _asked_for_table(asked_for: Mapping[str, Any]) -> str:
+def _asked_for_table(report: Report) -> str:
     rows = [
-        [escape(name), _cell(*decisive(item)[1:]), _optional(item, "r2"), _optional(item, "mae")]
-        for name, item in asked_for.items()
+        [
+            escape(name),
+            _cell(*decisive(item)[1:]),
+            _optional(item, "r2"),
+            _optional(item, "mae", report["concealed"][name].get("unit", "")),
+        ]
+        for name, item in report["asked_for"].items()
     ]
     return _table(["", "balanced accuracy", METRICS["r2"], METRICS["mae"]], rows)
 
 
-def _optional(item: Mapping[str, Any], metric: str) -> str:
-    return _cell(item[metric], item[f"{metric}_ci95"]) if metric in item else ""
+def _optional(item: Mapping[str, Any], metric: str, unit: str = "") -> str:
+    return f"{_cell(item[metric], item[f'{metric}_ci95'])} {escape(unit)}" if metric in item else ""
 
 
 def _attackers_table(report: Report) -> str:

@@ -12,6 +12,9 @@ from jaxtyping import Array, Float
 LOG_VARIANCE_BOUND = 8.0
 """Log-variances stay within +-8 (deviations from 0.018 to 55), so that neither the noise nor the rate can overflow."""
 
+LABEL_GAIN = 4.0
+"""Labels reach the decoder this much larger, so that it learns to use them before the latent has taken their place."""
+
 
 class Posterior(flax.struct.PyTreeNode):
     """The diagonal Gaussian q(z|x) = N(mean, exp(log_variance))."""
@@ -40,5 +43,5 @@ class GaussianBottleneck(nn.Module):
     def join(
         self, codes: Float[Array, "batch latent"], label_vectors: Float[Array, "batch labels"]
     ) -> Float[Array, "batch joined"]:
-        """[z ; c]: what the decoder reads."""
-        return jnp.concatenate([codes, label_vectors], axis=-1)
+        """[z ; c]: what the decoder reads, the labels with a gain of `LABEL_GAIN`."""
+        return jnp.concatenate([codes, LABEL_GAIN * label_vectors], axis=-1)

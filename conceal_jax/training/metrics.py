@@ -97,9 +97,9 @@ def psnr(images: Pictures, others: Pictures) -> Float[Array, " batch"]:
 
 
 def ssim(images: Pictures, others: Pictures) -> Float[Array, " batch"]:
-    """Structural similarity of each picture (Wang et al. 2004: Gaussian window of 11 pixels, deviation 1.5), in [-1, 1].
+    """Structural similarity of each picture (Wang et al. 2004: Gaussian window of 11, deviation 1.5).
 
-    Values lie in [0, 1]; the mean over the positions where the window fits, and over channels.
+    For values in [0, 1]; the mean, in [-1, 1], over channels and the positions where the window fits.
     """
     mean_x, mean_y = _blur(images), _blur(others)
     variance_x = _blur(images * images) - mean_x**2
@@ -112,14 +112,16 @@ def ssim(images: Pictures, others: Pictures) -> Float[Array, " batch"]:
 
 
 def _blur(images: Pictures) -> Float[Array, "batch inner_height inner_width channels"]:
-    offsets = np.arange(11) - 5
-    weights = np.exp(-0.5 * (offsets / 1.5) ** 2)
-    window = jnp.asarray(weights / weights.sum(), jnp.float32)
-    height, width = images.shape[1] - 10, images.shape[2] - 10
-    rows = jnp.stack([images[:, i : i + height] for i in range(11)])
-    rows = jnp.einsum("k,kbhwc->bhwc", window, rows)
-    columns = jnp.stack([rows[:, :, i : i + width] for i in range(11)])
-    return jnp.einsum("k,kbhwc->bhwc", window, columns)
+    """Gaussian means over the window, where it fits: a product with one banded matrix for rows, one for columns."""
+    rows, columns = (_window_matrix(size) for size in images.shape[1:3])
+    return jnp.einsum("ph,bhwc,qw->bpqc", rows, images, columns)
+
+
+def _window_matrix(size: int) -> np.ndarray:
+    """float32 [size - 10, size]: row i holds the window's weights from column i on."""
+    weights = np.exp(-0.5 * ((np.arange(11) - 5) / 1.5) ** 2)
+    matrix = sum(np.eye(size - 10, size, k) * weight for k, weight in enumerate(weights / weights.sum()))
+    return np.asarray(matrix, np.float32)
 
 
 class MetricWriter:

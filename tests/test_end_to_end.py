@@ -1,0 +1,169 @@
+"""The entry points, on the shipped configurations, shrunk."""
+
+import io
+import json
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import evaluate
+import train
+from conceal_jax.data.synthetic import CONCEALED, draw_factors, render_faces
+from conceal_jax.training.metrics import read_metrics
+
+COUNT = 40
+FACTORS = draw_factors(COUNT, seed=0)
+FACES = render_faces(FACTORS, seed=0, size=32)
+
+
+def jpeg(index):
+    buffer = io.BytesIO()
+    Image.fromarray(FACES[index]).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def write_all(folder, names):
+    for index, name in enumerate(names):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(jpeg(index))
+
+
+def label(name, index):
+    return CONCEALED[name][FACTORS[name][index]]
+
+
+def utkface(folder):
+    with zipfile.ZipFile(folder / "utkface.zip", "w") as archive:
+        for index in range(COUNT):
+            age, gender, race = (int(FACTORS[name][index]) for name in ("age", "gender", "ethnicity"))
+            archive.writestr(f"faces/{age}_{gender}_{race}_2017{index:04d}.jpg.chip.jpg", jpeg(index))
+    return [f"--config.data.path={folder / 'utkface.zip'}"]
+
+
+def fairface(folder):
+    parts = {"train": range(30), "val": range(30, COUNT)}
+    write_all(folder, [f"{part}/{index}.jpg" for part, indices in parts.items() for index in indices])
+    for part, indices in parts.items():
+        rows = [
+            f"{part}/{index}.jpg,3-9,{('Male', 'Female')[index % 2]},{('White', 'Black')[index // 2 % 2]},True"
+            for index in indices
+        ]
+        text = "\n".join(["file,age,gender,race,service_test", *rows])
+        (folder / f"fairface_label_{part}.csv").write_text(text)
+    return [f"--config.data.path={folder}"]
+
+
+def celeb_a(folder):
+    names = [f"{index + 1:06d}.jpg" for index in range(COUNT)]
+    write_all(folder / "img_align_celeba", names)
+    columns = (
+        "Male",
+        "Young",
+        "Smiling",
+        "Eyeglasses",
+        "Mouth_Slightly_Open",
+        "Black_Hair",
+        "Blond_Hair",
+        "Wearing_Hat",
+    )
+    scores = np.random.default_rng(0).choice((-1, 1), (COUNT, len(columns)))
+    rows = [" ".join([name, *map(str, row)]) for name, row in zip(names, scores, strict=True)]
+    (folder / "list_attr_celeba.txt").write_text("\n".join([str(COUNT), " ".join(columns), *rows]))
+    partition = "\n".join(f"{name} {int(index >= 30)}" for index, name in enumerate(names))
+    (folder / "list_eval_partition.txt").write_text(partition)
+    return [f"--config.data.path={folder}"]
+
+
+def own_folder(folder):
+    names = [f"person_{index}.jpg" for index in range(COUNT)]
+    write_all(folder / "photos", names)
+    rows = [f"{name},{label('gender', index)},{FACTORS['age'][index]:.0f}" for index, name in enumerate(names)]
+    (folder / "labels.csv").write_text("\n".join(["filename,gender,age", *rows]))
+    return [f"--config.data.path={folder / 'photos'}", f"--config.data.labels={folder / 'labels.csv'}"]
+
+
+@pytest.mark.parametrize(
+    ("config", "make"),
+    [("utkface", utkface), ("fairface", fairface), ("celeb_a", celeb_a), ("folder", own_folder)],
+)
+def test_shipped_configs_train_a_step(tmp_path, config, make):
+    arguments = [
+        f"--config=configs/{config}.py:shrunken",
+        "--config.training.steps=1",
+        "--config.training.warmup_steps=0",
+    ]
+    train.main([*arguments, *make(tmp_path), f"--workdir={tmp_path / 'run'}"])
+    assert json.loads((tmp_path / "run" / "data_report.json").read_text())["used"] == COUNT
+    losses = [row["train/loss"] for row in read_metrics(tmp_path / "run" / "metrics.jsonl") if "train/loss" in row]
+    assert len(losses) == 1
+    assert np.isfinite(losses).all()
+
+
+def test_the_demo_trains_and_is_reported(tmp_path, capsys):
+    train.main(["--config=configs/demo.py:shrunken", f"--workdir={tmp_path}"])
+    evaluate.main([f"--workdir={tmp_path}"])
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert report["distortion"].keys() == {"psnr_db", "ssim"}
+    assert report["concealed"].keys() == {"gender", "ethnicity", "age"}
+    assert report["kept"].keys() == {"smile", "hair", "glasses", "brightness", "background", "pose"}
+    assert report["asked_for"].keys() == report["concealed"].keys()
+    for figures in report["concealed"].values():
+        assert {"chance", "floor", "originals", "codes", "pictures"} <= figures.keys()
+        for part in ("originals", "codes", "pictures"):
+            assert {"best_attacker", "balanced_accuracy", "ci95", "attackers"} <= figures[part].keys()
+    names = {path.name for path in (tmp_path / "report").iterdir()}
+    assert {"report.json", "report.html", "concealed.png", "asked_for.png"} <= names
+    assert "gender" in capsys.readouterr().out
+
+
+BLOCKED = """
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("tensorflow", "tensorflow_datasets", "ml_collections"):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Blocker())
+import evaluate, train
+train.main(["--config=configs/demo.py:shrunken", "--workdir=" + sys.argv[1]])
+evaluate.main(["--workdir=" + sys.argv[1]])
+"""
+
+
+def test_training_and_evaluation_need_no_tensorflow(tmp_path):
+    subprocess.run([sys.executable, "-c", BLOCKED, str(tmp_path)], check=True, capture_output=True)
+    assert (tmp_path / "report" / "report.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config.model.latnt_dim=3"], "did you mean 'latent_dim'"),
+        (["--config=configs/absent.py"], "no configuration file"),
+        (["--config=configs/utkface.py"], "data.path is empty"),
+        (["--config=configs/utkface.py", "--config.data.path=absent.zip"], "absent.zip"),
+    ],
+)
+def test_user_errors_are_one_line(tmp_path, arguments, message):
+    command = [sys.executable, "train.py", f"--workdir={tmp_path / 'run'}", *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert message in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+
+
+def test_unknown_arguments_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        train.main(["--confg.model.latent_dim=3"])
+    assert "unknown argument" in capsys.readouterr().err
+
+
+def test_evaluating_what_is_no_run_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="give a run directory that train.py wrote"):
+        evaluate.main([f"--workdir={tmp_path}"])
