@@ -10,8 +10,8 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
 def keep_freed_memory() -> None:
     """Tells glibc to keep freed memory instead of giving it back to the system; call before JAX allocates.
 
-    Each training step on a CPU allocates and frees its temporaries. Given back, they are mapped again, page fault by page
-    fault, at the next step: a quarter of the time on two cores. Elsewhere than on Linux with glibc nothing happens.
+    Each training step on a CPU allocates and frees its temporaries. Given back, they are mapped again, page fault by
+    page fault, at the next step: a quarter of the time on two cores. Elsewhere than with glibc nothing happens.
     """
     if platform.libc_ver()[0] != "glibc":
         return

@@ -31,6 +31,6 @@ def get_config() -> Config:
         model=ModelConfig(latent_dim=64, widths=(32, 64, 128), blocks=(1, 1, 1)),
         objective=ObjectiveConfig(likelihood="gaussian", scale=0.07, beta=3.0),
         training=TrainingConfig(
-            steps=3000, batch_size=32, evaluate_every=500, pictures_every=1000, checkpoint_every=1000
+            steps=2500, batch_size=32, evaluate_every=500, pictures_every=1000, checkpoint_every=1000
         ),
     )
