@@ -28,17 +28,16 @@ def open_collection(config: DataConfig, attributes: AttributeSet, seed: int) -> 
         seed: of the synthetic faces; it has no part in anything else.
 
     Raises:
-        BadDataError: more than `config.max_bad_fraction` of the items cannot be used.
+        BadDataError: there is no item that can be used.
         ValueError: the source, a label file or a column is missing, or a split separates a group.
     """
     items = _read_items(config, attributes, seed)
+    items.report.require_mostly_good(max_bad_fraction=1.0)
     extra = _extra_table(config)
     if extra:
         items = join_extra(items, read_table(extra))
         items.report.notes.append(f"joined {Path(extra).name}")
-    collection = build_collection(items, _present(attributes, items), config.validation_fraction)
-    collection.report.require_mostly_good(config.max_bad_fraction)
-    return collection
+    return build_collection(items, _present(attributes, items), config.validation_fraction)
 
 
 def _extra_table(config: DataConfig) -> str:

@@ -11,8 +11,9 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
-from conceal_jax import plots
+from conceal_jax import config_files, plots
 from conceal_jax.config import Config, TrainingConfig
+from conceal_jax.data.report import DataReport
 from conceal_jax.data.resident import load_resident
 from conceal_jax.data.sources import open_collection
 from conceal_jax.models.vae import VAE, create_model
@@ -46,6 +47,7 @@ def train(config: Config, workdir: Path) -> TrainState:
     """
     run_directory.open_run(config, workdir)
     collection = open_collection(config.data, config.attributes, config.seed)
+    _account_for_data(collection.report, config, workdir)
     training_set, validation_set = collection.subset("train"), collection.subset("validation")
     attributes = config.attributes.available(training_set.labels).with_neutral(training_set.labels)
     attributes.save(workdir / run_directory.ATTRIBUTES)
@@ -65,9 +67,9 @@ def train(config: Config, workdir: Path) -> TrainState:
         state = _first_state(model, optimizer, config, mesh, checkpoints)
         validation = load_resident(validation_set, config.data.image_size, config.data.crop)
         feed = create_feed(training_set, int(state.step), step_function, config, mesh)
-        # Reading the pictures is what finds the unreadable ones.
-        collection.report.write(workdir / run_directory.DATA_REPORT)
-        collection.report.require_mostly_good(config.data.max_bad_fraction)
+        # Once more: reading the pictures is what finds the unreadable ones.
+        _account_for_data(collection.report, config, workdir)
+        config_files.save(config, workdir / run_directory.CONFIG)
         evaluator = Evaluator(model, attributes, validation, config, mesh)
         logger.info(
             "training %s: %d pictures, %d for validation, %s parameters, %d %s device(s)",
@@ -79,6 +81,12 @@ def train(config: Config, workdir: Path) -> TrainState:
             jax.default_backend(),
         )
         return _run(state, feed, evaluator, checkpoints, stop, config.training, workdir)
+
+
+def _account_for_data(report: DataReport, config: Config, workdir: Path) -> None:
+    """Writes the report before judging it, so that whoever has to mend the data finds all that is bad."""
+    report.write(workdir / run_directory.DATA_REPORT)
+    report.require_mostly_good(config.data.max_bad_fraction)
 
 
 def _run(

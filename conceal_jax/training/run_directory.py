@@ -29,6 +29,4 @@ def open_run(config: Config, workdir: Path) -> None:
                 f"{workdir} holds a run with another configuration ({fields}); "
                 "give another --workdir, or the configuration of that run to go on with it"
             )
-        return
     workdir.mkdir(parents=True, exist_ok=True)
-    config_files.save(config, path)

@@ -53,7 +53,12 @@ def test_wrong_items_are_listed_and_the_rest_is_used(tmp_path: Path) -> None:
     assert reasons["x_0_0"] == "age: got 'x'; give a number from 0 to 120 years"
     assert "lacks a field" in reasons["30_1"]
     with pytest.raises(BadDataError, match=r"4 of 24 items .*16\.7%.*max_bad_fraction=0\.1"):
-        open_collection(DataConfig("utkface", config.path, max_bad_fraction=0.1), attributes, seed=0)
+        collection.report.require_mostly_good(0.1)
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadDataError, match=r"found no item .*check data\.path"):
+        open_collection(DataConfig("utkface", str(tmp_path)), AttributeSet((AGE,)), seed=0)
 
 
 def test_equal_files_fall_on_one_side(tmp_path: Path) -> None:

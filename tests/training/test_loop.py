@@ -117,6 +117,22 @@ def test_another_configuration_is_refused(finished):
         loop.train(other, workdir)
 
 
+def test_data_that_is_too_bad_is_listed_before_the_run_stops(tmp_path):
+    (tmp_path / "photos").mkdir()
+    rows = ["filename,gender,age"]
+    for index in range(12):
+        (tmp_path / "photos" / f"{index}.jpg").write_text(f"text {index}")
+        rows.append(f"{index}.jpg,male,{index - 3}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    data = {"data.path": str(tmp_path / "photos"), "data.labels": str(tmp_path / "labels.csv")}
+    config = config_files.load_config("configs/folder.py:shrunken", data)
+    with pytest.raises(ValueError, match="3 of 12 items"):
+        loop.train(config, tmp_path / "run")
+    report = json.loads((tmp_path / "run" / "data_report.json").read_text())
+    assert report["skipped"][0] == {"name": "0.jpg", "reason": "age: got -3; it must lie from 0 to 120 years"}
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
 def test_stream_and_resident_learn_the_same(finished, tmp_path):
     config = config_files.override(CONFIG, {"data.loader": "stream"})
     loop.train(config, tmp_path)
