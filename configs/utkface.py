@@ -3,9 +3,12 @@
     python train.py --config=configs/utkface.py --config.data.path=utkface.zip --workdir=runs/utkface
     python evaluate.py --workdir=runs/utkface
 
-`data.path` is the folder or zip of the pictures as they are distributed, names and all. `data.extra`, a CSV of
-filename, split, duplicate_group and smile_probability, is optional (drop the kept attribute then, and duplicates are
-found by content alone).
+`data.path` is the folder or zip of the pictures as they are distributed, names and all. A CSV of filename, split,
+duplicate_group and smile_probability named like it (utkface_extra.csv), or given as `data.extra`, is joined if it is
+there; without it there is no kept attribute, and only equal files count as duplicates.
+
+Time: 12 to 17 minutes to train and 5 to 7 to evaluate on two cores. Expected: PSNR 22.4 dB at 78 nats; see
+docs/results.md for what is still told.
 """
 
 from conceal_jax.attributes import AGE_GROUPS, AttributeSet, Categorical, Continuous
