@@ -82,7 +82,8 @@ def test_noise_does_not_depend_on_the_number_of_devices():
     key = jax.random.key(3)
     whole = example_noise(key, 8, 5, None)
     shares = jax.vmap(lambda _: example_noise(key, 2, 5, "i"), axis_name="i", axis_size=4)(jnp.arange(4))
-    np.testing.assert_array_equal(shares.reshape(8, 5), whole)
+    # The same random bits; the compiler may round their transformation differently from one shape to the other.
+    np.testing.assert_allclose(shares.reshape(8, 5), whole, rtol=1e-6)
 
 
 def test_every_step_has_fresh_noise_and_a_repeat_has_the_same(batches):
