@@ -120,7 +120,8 @@ def test_units_do_not_import_each_other_in_a_circle() -> None:
     imports: dict[str, set[str]] = {}
     for path in MODULES:
         imports.setdefault(unit_of(path), set()).update(units_imported(path))
-    TopologicalSorter(imports).prepare()  # raises CycleError, which names the circle
+    # Raises CycleError, which names the circle, where there is one.
+    assert set(TopologicalSorter(imports).static_order()) >= imports.keys()
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=label)

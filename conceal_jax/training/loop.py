@@ -3,7 +3,6 @@
 import contextlib
 import logging
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
 import jax
@@ -26,7 +25,7 @@ from conceal_jax.training.metrics import MetricWriter, Sums, merge_sums, require
 from conceal_jax.training.parallel import create_mesh, replicate, replicated_like
 from conceal_jax.training.progress import Progress
 from conceal_jax.training.state import TrainState, create_optimizer, create_state
-from conceal_jax.training.step import train_step
+from conceal_jax.training.step import bind_train_step
 
 logger = logging.getLogger(__name__)
 
@@ -52,14 +51,7 @@ def train(config: Config, workdir: Path) -> TrainState:
     attributes = config.attributes.available(training_set.labels).with_neutral(training_set.labels)
     attributes.save(workdir / run_directory.ATTRIBUTES)
     mesh, model, optimizer = create_mesh(), create_model(config), create_optimizer(config.training)
-    step_function = partial(
-        train_step,
-        model=model,
-        attributes=attributes,
-        objective=config.objective,
-        optimizer=optimizer,
-        ema_decay=config.training.ema_decay,
-    )
+    step_function = bind_train_step(model, attributes, optimizer, config)
     with (
         Checkpoints(workdir / run_directory.CHECKPOINTS, config.training.keep_checkpoints) as checkpoints,
         StopRequest() as stop,

@@ -1,5 +1,7 @@
 """The training step and the evaluation step: pure functions of state and batch."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -8,7 +10,7 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from conceal_jax.attributes import AttributeSet
-from conceal_jax.config import ObjectiveConfig
+from conceal_jax.config import Config, ObjectiveConfig
 from conceal_jax.models.vae import VAE
 from conceal_jax.objective import objective_terms, objective_value, rate_weight, update_multiplier
 from conceal_jax.training.metrics import Sums, masked_sums, psnr, ssim
@@ -75,6 +77,20 @@ def train_step(
         log_beta=update_multiplier(state.log_beta, mean_rate, objective),
     )
     return new_state, sums
+
+
+def bind_train_step(
+    model: VAE, attributes: AttributeSet, optimizer: optax.GradientTransformation, config: Config
+) -> Callable[..., tuple[TrainState, Sums]]:
+    """`train_step` of a run: a function of state, batch and `axis_name`."""
+    return partial(
+        train_step,
+        model=model,
+        attributes=attributes,
+        objective=config.objective,
+        optimizer=optimizer,
+        ema_decay=config.training.ema_decay,
+    )
 
 
 def evaluation_step(

@@ -11,19 +11,12 @@ from conceal_jax.data.sources import open_collection
 from conceal_jax.models.vae import create_model
 from conceal_jax.training.feed import EpochData, resident_step, resident_steps
 from conceal_jax.training.state import create_optimizer, create_state
-from conceal_jax.training.step import train_step
+from conceal_jax.training.step import bind_train_step
 
 CONFIG = config_files.load_config("configs/demo.py:shrunken", {"data.synthetic_count": "60"})
 MODEL, OPTIMIZER = create_model(CONFIG), create_optimizer(CONFIG.training)
 SETTINGS = {
-    "step": partial(
-        train_step,
-        model=MODEL,
-        attributes=CONFIG.attributes,
-        objective=CONFIG.objective,
-        optimizer=OPTIMIZER,
-        ema_decay=CONFIG.training.ema_decay,
-    ),
+    "step": bind_train_step(MODEL, CONFIG.attributes, OPTIMIZER, CONFIG),
     "batch_size": 16,
     "axis_name": None,
 }

@@ -13,20 +13,13 @@ from conceal_jax.models.vae import create_model
 from conceal_jax.training.evaluation import padded_batches
 from conceal_jax.training.parallel import create_mesh, map_step, replicate, shard_batch
 from conceal_jax.training.state import create_optimizer, create_state
-from conceal_jax.training.step import evaluation_step, example_noise, train_step
+from conceal_jax.training.step import bind_train_step, evaluation_step, example_noise
 
 CONFIG = config_files.load_config(
     "configs/demo.py:shrunken", {"data.synthetic_count": "48", "training.steps": "40", "objective.rate_target": "5"}
 )
 MODEL, OPTIMIZER = create_model(CONFIG), create_optimizer(CONFIG.training)
-STEP = partial(
-    train_step,
-    model=MODEL,
-    attributes=CONFIG.attributes,
-    objective=CONFIG.objective,
-    optimizer=OPTIMIZER,
-    ema_decay=CONFIG.training.ema_decay,
-)
+STEP = bind_train_step(MODEL, CONFIG.attributes, OPTIMIZER, CONFIG)
 
 
 @pytest.fixture(scope="module")
