@@ -1,24 +1,46 @@
-"""Audits a trained run: `python evaluate.py --workdir=RUN` writes RUN/report/ (report.json, report.html, pictures)."""
+"""Audits a trained run, or anybody's codes or pictures.
+
+python evaluate.py --workdir=RUN                       writes RUN/report/
+python evaluate.py --codes=FILE.npz --out=DIR          writes DIR/; the file is described in docs/audit.md
+"""
 
 import argparse
 import logging
 import sys
 from pathlib import Path
 
-from conceal_jax.evaluation import evaluate_run
+from conceal_jax.evaluation import audit_file, evaluate_run
 from conceal_jax.logs import configure_logging
 from conceal_jax.memory import keep_freed_memory
 
 
+def parse_arguments(arguments: list[str]) -> argparse.Namespace:
+    """The options of the command line; a wrong combination ends the program with a message."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--workdir", type=Path, help="run directory that train.py wrote")
+    what.add_argument("--codes", type=Path, help=".npz with codes or pictures, and labels")
+    parser.add_argument("--out", type=Path, help="directory of the report (with --codes)")
+    parser.add_argument("--kept", default="", help="attributes that are not to be hidden, as NAME,NAME (with --codes)")
+    parser.add_argument("--folds", type=int, default=0, help="judge everyone, in so many folds (with --codes)")
+    parser.add_argument("--seed", type=int, default=0, help="of everything random (with --codes)")
+    options = parser.parse_args(arguments)
+    if options.codes and not options.out:
+        parser.error("--codes needs --out=DIR, the directory of the report")
+    return options
+
+
 def main(arguments: list[str]) -> None:
     """Runs the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workdir", type=Path, required=True, help="run directory that train.py wrote")
-    options = parser.parse_args(arguments)
+    options = parse_arguments(arguments)
     configure_logging()
     keep_freed_memory()
-    summary = evaluate_run(options.workdir)
-    logging.info("report: %s", options.workdir / "report" / "report.html")
+    if options.codes:
+        kept = [name.strip() for name in options.kept.split(",") if name.strip()]
+        summary = audit_file(options.codes, options.out, kept, folds=options.folds, seed=options.seed)
+    else:
+        summary = evaluate_run(options.workdir)
+    logging.info("the report is written")
     print(summary)
 
 

@@ -122,11 +122,13 @@ class EvaluationConfig:
     Attributes:
         attack_examples: training pictures that attackers learn from, at the most.
         cnn_epochs: passes of the picture-reading CNN over them.
+        quick: leave out the slower attackers on codes, and those that see repeated releases.
         batch_size: pictures encoded and decoded at once.
     """
 
     attack_examples: int = 20000
     cnn_epochs: int = 8
+    quick: bool = False
     batch_size: int = 256
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,22 @@ from jaxtyping import PyTree
 
 from conceal_jax import config_files
 from conceal_jax.attributes import Attribute, AttributeSet, Categorical
-from conceal_jax.audit import protocol, report
+from conceal_jax.audit import report
+from conceal_jax.audit.audit import Audit, Settings, audit
+from conceal_jax.audit.certificates import CertificateRefusedError, ReleaseDescription, certify_noise_mechanism
+from conceal_jax.audit.examples import Posterior, draw_folds
+from conceal_jax.audit.protocol import asked_for
+from conceal_jax.audit.reading import Reading
+from conceal_jax.audit.release_file import read_release
+from conceal_jax.audit.subjects import Release
+from conceal_jax.audit.utility import APPEARANCE, appearance
 from conceal_jax.config import Config
+from conceal_jax.data.collection import Collection
 from conceal_jax.data.resident import Resident, load_resident
-from conceal_jax.data.sources import open_collection
+from conceal_jax.data.sources import open_with_undeclared
 from conceal_jax.models.vae import VAE, create_model
 from conceal_jax.plots import PictureGrid
-from conceal_jax.release.encode import decode_codes, encode_pictures
+from conceal_jax.release.encode import decode_codes, encode_pictures, encode_posteriors
 from conceal_jax.training import run_directory
 from conceal_jax.training.checkpoint import restore_run
 from conceal_jax.training.evaluation import Evaluator
@@ -41,16 +50,6 @@ class Run:
     model: VAE
     params: PyTree
     step: int
-
-
-@dataclasses.dataclass(frozen=True)
-class People:
-    """What attackers see of one split: original pictures, sampled codes, concealed pictures, and the labels."""
-
-    pictures: np.ndarray
-    labels: Mapping[str, np.ndarray]
-    codes: np.ndarray
-    concealed: np.ndarray
 
 
 def load_run(workdir: Path) -> Run:
@@ -80,61 +79,128 @@ def evaluate_run(workdir: Path) -> str:
     """
     start = time.perf_counter()
     run = load_run(workdir)
-    settings = run.config.evaluation
-    training, validation = _read_splits(run)
-    figures = Evaluator(run.model, run.attributes, validation, run.config, create_mesh()).figures(run.params)
+    config = run.config
+    (training, validation), undeclared = _open_splits(run)
+    resident = [load_resident(part, config.data.image_size, config.data.crop) for part in (training, validation)]
+    figures = Evaluator(run.model, run.attributes, resident[1], config, create_mesh()).figures(run.params)
     logger.info("psnr %.2f dB, rate %.1f nats; encoding and concealing", figures["psnr_db"], figures["rate"])
-    train, test = (_see(run, split, index) for index, split in enumerate((training, validation)))
-
-    labels = (train.labels, test.labels)
-    options: dict[str, Any] = {"seed": run.config.seed, "progress": logger.info}
-    cnn: dict[str, Any] = {**options, "epochs": settings.cnn_epochs, "flip": run.config.data.flip}
-    codes = protocol.read_codes(train.codes, labels[0], test.codes, labels[1], run.attributes, **options)
-    originals, reader = protocol.read_pictures(
-        train.pictures, labels[0], test.pictures, labels[1], run.attributes, **cnn
+    train = _release(run, training, resident[0], 0)
+    test = _release(run, validation, resident[1], 1)
+    settings = Settings(
+        seed=config.seed,
+        quick=config.evaluation.quick,
+        cnn_epochs=config.evaluation.cnn_epochs,
+        flip=config.data.flip,
+        progress=logger.info,
     )
-    pictures, _ = protocol.read_pictures(train.concealed, labels[0], test.concealed, labels[1], run.attributes, **cnn)
-    asked = _shuffled_labels(test.labels, run.attributes, run.config.seed)
-    granted = decode_codes(run.model, run.params, test.codes, np.asarray(run.attributes.encode(asked)))
-
+    attributes = dataclasses.replace(run.attributes, kept=(*run.attributes.kept, *APPEARANCE))
+    found = audit(train, test, attributes, undeclared, settings)
+    context = {
+        "people": {"train": len(train), "test": len(test)},
+        "seed": config.seed,
+        "step": run.step,
+        "seconds": round(time.perf_counter() - start, 1),
+        "distortion": {name: figures[name] for name in ("psnr_db", "ssim")},
+        "rate_nats": figures["rate"],
+    }
     tree = report.assemble(
-        run.attributes,
-        protocol.floors(train.labels, test.labels, run.attributes, seed=run.config.seed),
-        originals,
-        codes,
-        pictures,
-        protocol.asked_for(reader, granted, asked, run.attributes),
-        distortion={name: figures[name] for name in ("psnr_db", "ssim")},
-        rate_nats=figures["rate"],
-        context={
-            "people": {"train": len(train.codes), "test": len(test.codes)},
-            "seed": run.config.seed,
-            "step": run.step,
-            "seconds": round(time.perf_counter() - start, 1),
-        },
+        found, asked_for=_agreement(run, found, test), certificates=_certificates(run), context=context
     )
     return report.write_report(workdir / run_directory.REPORT, tree, _grids(run, test))
 
 
-def _read_splits(run: Run) -> tuple[Resident, Resident]:
-    data = run.config.data
-    collection = open_collection(data, run.attributes, run.config.seed)
+def audit_file(path: Path, out: Path, kept: Sequence[str] = (), *, folds: int = 0, seed: int = 0) -> str:
+    """Audits anybody's codes or pictures and writes a report.
+
+    Args:
+        path: an `.npz` file (`conceal_jax.audit.release_file`).
+        out: directory of the report.
+        kept: attributes that are not to be hidden.
+        folds: where above 0, everyone is judged, by attackers that learn from the other folds; otherwise the file's
+            test part or, if it has no split, a third of the people drawn at random.
+        seed: of everything random.
+
+    Returns:
+        A one-screen summary.
+
+    Raises:
+        ValueError: the file cannot be read, or does not hold what an audit needs.
+    """
+    start = time.perf_counter()
+    release, attributes, is_test = read_release(path, kept)
+    train, test = (release, release) if folds else _parts(release, is_test, seed)
+    found = audit(train, test, attributes, settings=Settings(seed=seed, folds=folds, progress=logger.info))
+    context = {
+        "people": {"train": len(train), "test": len(test)},
+        "seed": seed,
+        "folds": folds,
+        "seconds": round(time.perf_counter() - start, 1),
+    }
+    reason = "how the release is made is not known to an audit of its numbers"
+    tree = report.assemble(found, asked_for={}, certificates=_refused(attributes, reason), context=context)
+    return report.write_report(out, tree, {})
+
+
+def _parts(release: Release, is_test: np.ndarray | None, seed: int) -> tuple[Release, Release]:
+    """Who is learned from, and who is judged; nobody is in both."""
+    if is_test is None:
+        part = draw_folds(len(release), release.people, 3, seed)[0]
+        is_test = np.isin(np.arange(len(release)), part)
+    return release.take(np.flatnonzero(~is_test)), release.take(np.flatnonzero(is_test))
+
+
+def _open_splits(run: Run) -> tuple[tuple[Collection, Collection], tuple[Attribute, ...]]:
+    """The people that attackers learn from and those they are judged on; and the attributes nobody declared."""
+    collection, undeclared = open_with_undeclared(run.config.data, run.attributes, run.config.seed)
     train = collection.subset("train")
     chosen = np.random.default_rng(run.config.seed).permutation(len(train))
     train = train.take(np.sort(chosen[: run.config.evaluation.attack_examples]))
-    splits = (train, collection.subset("validation"))
-    return tuple(load_resident(split, data.image_size, data.crop) for split in splits)  # type: ignore[return-value]
+    return (train, collection.subset("validation")), undeclared
 
 
-def _see(run: Run, split: Resident, index: int) -> People:
-    """What attackers see of the readable pictures of a split, with fresh noise."""
-    pictures = split.images[split.valid]
-    labels = {name: values[split.valid] for name, values in split.labels.items()}
+def _release(run: Run, people: Collection, decoded: Resident, index: int) -> Release:
+    """What recipients get of the readable pictures of a split, with fresh noise."""
+    originals = decoded.images[decoded.valid]
+    labels = {name: values[decoded.valid] for name, values in decoded.labels.items()}
     size = run.config.evaluation.batch_size
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(run.config.seed), 2), index)
-    codes = encode_pictures(run.model, run.params, pictures, key, size)
-    concealed = decode_codes(run.model, run.params, codes, run.attributes.neutral_vector(), size)
-    return People(pictures, labels, codes, concealed)
+    codes = encode_pictures(run.model, run.params, originals, key, size)
+    return Release(
+        {**labels, **appearance(originals)},
+        codes=codes,
+        pictures=decode_codes(run.model, run.params, codes, run.attributes.neutral_vector(), size),
+        originals=originals,
+        posterior=Posterior(*encode_posteriors(run.model, run.params, originals, size)),
+        people=people.group[decoded.valid],
+        persons_known=people.persons_known,
+    )
+
+
+def _agreement(run: Run, found: Audit, test: Release) -> dict[str, Reading]:
+    """How well the reader of originals agrees with labels asked for at random."""
+    assert found.reader is not None
+    asked = _shuffled_labels(test.labels, run.attributes, run.config.seed)
+    vectors = np.asarray(run.attributes.encode(asked))
+    granted = decode_codes(run.model, run.params, test.inputs("codes"), vectors)
+    return asked_for(found.reader, granted, asked, run.attributes)
+
+
+def _certificates(run: Run) -> dict[str, list[dict[str, Any]]]:
+    """Certificates of the run's release, or why there are none."""
+    # The encoder chooses sigma for every photo, nothing clips its mean, and each encoding draws new noise.
+    release = ReleaseDescription("gaussian", neutral_depends_on_photo=False, repeats_identical=False)
+    issued, refused = [], []
+    for spec in run.attributes.concealed:
+        priors = np.full(len(spec.group_names), 1 / len(spec.group_names))
+        try:
+            issued.append(certify_noise_mechanism(release, attribute=spec.name, priors=priors).to_json())
+        except CertificateRefusedError as error:
+            refused.append({"attribute": spec.name, "reason": str(error)})
+    return {"issued": issued, "refused": refused}
+
+
+def _refused(attributes: AttributeSet, reason: str) -> dict[str, list[dict[str, Any]]]:
+    return {"issued": [], "refused": [{"attribute": spec.name, "reason": reason} for spec in attributes.concealed]}
 
 
 def _shuffled_labels(labels: Mapping[str, np.ndarray], attributes: AttributeSet, seed: int) -> dict[str, np.ndarray]:
@@ -147,13 +213,14 @@ def _shuffled_labels(labels: Mapping[str, np.ndarray], attributes: AttributeSet,
     return asked
 
 
-def _grids(run: Run, test: People) -> dict[str, PictureGrid]:
+def _grids(run: Run, test: Release) -> dict[str, PictureGrid]:
     """Originals beside what is made of them, and the grid of asked-for attributes."""
-    chosen = np.random.default_rng(run.config.seed).permutation(len(test.codes))
+    codes, originals = test.inputs("codes"), test.inputs("originals")
+    chosen = np.random.default_rng(run.config.seed).permutation(len(test))
     shown, asked = chosen[:SHOWN_PEOPLE], chosen[:ASKED_PEOPLE]
     own = np.asarray(run.attributes.encode({name: values[shown] for name, values in test.labels.items()}))
-    reconstructed = decode_codes(run.model, run.params, test.codes[shown], own)
-    rows = np.stack([test.pictures[shown], reconstructed, test.concealed[shown]])
+    reconstructed = decode_codes(run.model, run.params, codes[shown], own)
+    rows = np.stack([originals[shown], reconstructed, test.inputs("pictures")[shown]])
     return {
         "concealed": PictureGrid(
             rows,
@@ -165,14 +232,15 @@ def _grids(run: Run, test: People) -> dict[str, PictureGrid]:
     }
 
 
-def _asked_for_grid(run: Run, test: People, people: np.ndarray) -> PictureGrid:
-    columns, names = [test.pictures[people]], ["original"]
+def _asked_for_grid(run: Run, test: Release, people: np.ndarray) -> PictureGrid:
+    codes, originals = test.inputs("codes"), test.inputs("originals")
+    columns, names = [originals[people]], ["original"]
     labels = {name: values[people] for name, values in test.labels.items()}
     for spec in run.attributes.concealed:
         for value, name in _values_to_show(spec):
             asked = {**labels, spec.name: np.full(len(people), value, spec.dtype)}
             vectors = np.asarray(run.attributes.encode(asked))
-            columns.append(decode_codes(run.model, run.params, test.codes[people], vectors))
+            columns.append(decode_codes(run.model, run.params, codes[people], vectors))
             names.append(name)
     return PictureGrid(
         np.stack(columns, axis=1),

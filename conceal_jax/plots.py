@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,7 +17,14 @@ GAP = 4
 INK, FAINT = "#1f2933", "#d5dbe1"
 SOURCES = {"originals": "#9aa5b1", "codes": "#2f6db5", "pictures": "#e08a1e"}
 """What attackers read from, and its colour."""
-METRICS = {"balanced_accuracy": "balanced accuracy", "auc": "AUC", "r2": "R²", "mae": "mean absolute error"}
+METRICS = {
+    "balanced_accuracy": "balanced accuracy",
+    "auc": "AUC",
+    "macro_f1": "macro F1",
+    "information_nats": "information in nats",
+    "r2": "R²",
+    "mae": "mean absolute error",
+}
 """Names of the report's metrics for people."""
 CURVES = ("loss", "reconstruction", "rate", "beta", "psnr_db", "ssim")
 
@@ -64,8 +72,9 @@ def picture_grid(grid: PictureGrid) -> bytes:
         grid.column_labels,
         rotation=rotation,
         ha="left" if rotation else "center",
+        parse_math=False,
     )
-    axes.set_yticks(centres[: len(grid.row_labels)], grid.row_labels)
+    axes.set_yticks(centres[: len(grid.row_labels)], grid.row_labels, parse_math=False)
     axes.tick_params(length=0, pad=4, labelsize=9, labelcolor=INK)
     return _png(figure)
 
@@ -95,43 +104,59 @@ def leakage_bars(report: Mapping[str, Any]) -> bytes:
     """PNG of what attackers read of every attribute, with 95 % intervals, beside chance and floor.
 
     Args:
-        report: as `conceal_jax.audit.report.assemble` makes it.
+        report: as `conceal_jax.audit.report.assemble` makes it; a source that was not read has no bars.
     """
-    parts = [(part, report[part]) for part in ("concealed", "kept") if report[part]]
-    heights = [len(attributes) for _, attributes in parts]
-    figure = _figure(900, 130 + 84 * sum(heights) + 40 * len(parts), "constrained")
-    panels = figure.subplots(len(parts), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for axes, (part, attributes) in zip(panels, parts, strict=True):
+    panels = {
+        "Concealed: shorter is better, down to the floor": {**report["concealed"], **report["joint"]},
+        "Kept: longer is better": report["kept"],
+    }
+    panels = {title: attributes for title, attributes in panels.items() if attributes}
+    heights = [sum(map(_row_height, attributes.values())) for attributes in panels.values()]
+    figure = _figure(900, 130 + sum(heights) + 40 * len(panels), "constrained")
+    axes_of = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, (title, attributes) in zip(axes_of, panels.items(), strict=True):
         _draw_attributes(axes, attributes)
-        aim = {"concealed": "Concealed: shorter is better, down to the floor", "kept": "Kept: longer is better"}[part]
-        axes.set_title(aim, loc="left", fontsize=12, fontweight="bold", color=INK)
-    handles, labels = panels[0].get_legend_handles_labels()
+        axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK, pad=12)
+    handles, labels = axes_of[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=10)
     return _png(figure)
 
 
-def _draw_attributes(axes: "Axes", attributes: Mapping[str, Any]) -> None:
-    thickness = 0.26
-    for source_index, (source, colour) in enumerate(SOURCES.items()):
-        places = np.arange(len(attributes)) + (source_index - 1) * thickness
-        readings = [decisive(attribute[source]) for attribute in attributes.values()]
+def _row_height(attribute: Mapping[str, Any]) -> int:
+    """Screen pixels for the bars of one attribute, and for its name beside them."""
+    return 24 + 20 * sum(source in attribute for source in SOURCES)
+
+
+def _draw_attributes(axes: "Axes", attributes: Mapping[str, Mapping[str, Any]]) -> None:
+    sources = [source for source in SOURCES if any(source in attribute for attribute in attributes.values())]
+    thickness = 0.78 / len(sources)
+    for source_index, source in enumerate(sources):
+        places = np.arange(len(attributes)) + (source_index - (len(sources) - 1) / 2) * thickness
+        read = [place for place, item in zip(places, attributes.values(), strict=True) if source in item]
+        readings = [decisive(item[source]) for item in attributes.values() if source in item]
         values, lows, highs = np.clip([(value, *interval) for _, value, interval in readings], 0, 1).T
-        axes.barh(places, values, thickness * 0.92, color=colour, label=source, zorder=2)
+        axes.barh(read, values, thickness * 0.92, color=SOURCES[source], label=source, zorder=2)
         whiskers = np.maximum([values - lows, highs - values], 0)
-        axes.errorbar(values, places, xerr=whiskers, fmt="none", ecolor=INK, elinewidth=1, capsize=2, zorder=3)
-        for place, (_, value, _) in zip(places, readings, strict=True):
+        axes.errorbar(values, read, xerr=whiskers, fmt="none", ecolor=INK, elinewidth=1, capsize=2, zorder=3)
+        for place, (_, value, _) in zip(read, readings, strict=True):
             axes.text(1.02, place, f"{value:.3f}", va="center", fontsize=8, color=INK)
     for place, attribute in enumerate(attributes.values()):
         if "floor" in attribute:
             _mark(axes, attribute["chance"], place, ":", "chance" if place == 0 else "")
             _mark(axes, attribute["floor"], place, "-", "floor (kept labels alone)" if place == 0 else "")
-    names = [f"{name}\n{METRICS[decisive(item['codes'])[0]]}" for name, item in attributes.items()]
-    axes.set_yticks(range(len(attributes)), names, fontsize=10)
+    names = [_title(name, attribute) for name, attribute in attributes.items()]
+    # Names are no formulas, even where they hold two dollar signs.
+    axes.set_yticks(range(len(attributes)), names, fontsize=10, parse_math=False)
     axes.set_xlim(0, 1.08)
     axes.set_xticks(np.linspace(0, 1, 6))
     axes.invert_yaxis()
     axes.grid(axis="x", color=FAINT, linewidth=0.8, zorder=0)
     _plain(axes)
+
+
+def _title(name: str, attribute: Mapping[str, Any]) -> str:
+    metric = next(decisive(attribute[source])[0] for source in SOURCES if source in attribute)
+    return f"{textwrap.fill(name, 20)}\n{METRICS[metric]}"
 
 
 def _mark(axes: "Axes", value: float, place: int, style: str, label: str) -> None:

@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -43,13 +44,14 @@ def test_labels_that_do_not_match_the_grid_are_refused():
         plots.PictureGrid(pictures.astype(np.float32))
 
 
-def report(accuracy: float) -> dict:
+def report(accuracy: float, sources: Sequence[str] = tuple(plots.SOURCES), name: str = "gender") -> dict:
     reading = {"balanced_accuracy": accuracy, "ci95": [accuracy - 0.01, accuracy + 0.01]}
     worse = {"r2": -0.3, "ci95": [-0.4, -0.2]}
-    sources = dict.fromkeys(plots.SOURCES, reading)
+    hidden = {"chance": 0.5, "floor": 0.55, **dict.fromkeys(sources, reading)}
     return {
-        "concealed": {"gender": {"chance": 0.5, "floor": 0.55, **sources}},
-        "kept": {"pose": dict.fromkeys(plots.SOURCES, worse)},
+        "concealed": {name: hidden},
+        "joint": {f"{name} x age x something of a very long name": hidden},
+        "kept": {"pose": dict.fromkeys(sources, worse)},
     }
 
 
@@ -61,6 +63,24 @@ def length_of_bar(image: np.ndarray, source: str) -> int:
 def test_bars_are_as_long_as_the_figures():
     long, short = (length_of_bar(pixels(plots.leakage_bars(report(accuracy))), "codes") for accuracy in (0.9, 0.45))
     assert short / long == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("sources", [("codes",), ("pictures",), ("codes", "pictures"), ("originals", "codes")])
+def test_bars_are_drawn_of_what_was_read_alone(sources):
+    image = pixels(plots.leakage_bars(report(0.9, sources)))
+    assert {source for source in plots.SOURCES if length_of_bar(image, source) > 100} == set(sources)
+
+
+def test_attributes_of_one_plot_may_be_read_from_different_sources():
+    both = report(0.9, ("codes", "pictures"))
+    some = report(0.6, ("pictures",), name="age")
+    image = pixels(plots.leakage_bars({**both, "concealed": both["concealed"] | some["concealed"], "kept": {}}))
+    assert length_of_bar(image, "codes") == pytest.approx(length_of_bar(image, "pictures"), abs=2)
+
+
+def test_dollar_signs_in_names_are_no_formulas():
+    assert plots.leakage_bars(report(0.9, name=r"$\wrong$"))
+    assert plots.picture_grid(plots.PictureGrid(np.zeros((1, 1, 32, 32, 3), np.uint8), (r"$\a$",), (r"$\b$",)))
 
 
 def test_curves_show_both_parts_and_leave_out_what_is_missing():

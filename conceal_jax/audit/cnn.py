@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree, UInt8
 
-from conceal_jax.audit.learning import adamw, batch_plan, examples_of, learn_epoch, shuffled_batches
+from conceal_jax.audit.examples import Examples
+from conceal_jax.audit.learning import adamw, batch_plan, device_examples, learn_epoch, shuffled_batches
 from conceal_jax.audit.questions import question_sheet
-from conceal_jax.audit.targets import Targets
 from conceal_jax.models.layers import GroupNorm, space_to_depth
 
 SIZES = (32, 64, 128)
@@ -31,7 +31,6 @@ class PictureReader:
         progress: is told of every epoch.
     """
 
-    name = "cnn"
     batch_size = 128
     learning_rate = 3e-3
     weight_decay = 0.05
@@ -43,19 +42,24 @@ class PictureReader:
         seed: int = 0,
         progress: Callable[[str], None] = lambda line: None,
     ) -> None:
+        self.name = f"cnn-{seed}"
         self._epochs, self._flip, self._seed, self._progress = epochs, flip, seed, progress
 
-    def fit(self, pictures: np.ndarray, targets: Targets) -> "PictureReader":
-        """Trains a fresh network on uint8 pictures [N, S, S, 3], S being 32, 64 or 128; returns itself."""
+    def fit(self, learn: Examples, choose: Examples) -> "PictureReader":
+        """Trains a fresh network on uint8 pictures [N, S, S, 3], S being 32, 64 or 128; returns itself.
+
+        There is nothing to choose: the learning rate falls to zero, and the last weights are taken.
+        """
+        pictures = learn.inputs
         require_pictures(pictures)
-        self._sheet = question_sheet(targets)
-        self._model = PictureNet(len(targets), self._sheet.width, self._flip)
+        self._sheet = question_sheet(learn.targets)
+        self._model = PictureNet(len(learn.targets), self._sheet.width, self._flip)
         counts = tuple(self._sheet.class_counts.tolist())
         steps, _ = batch_plan(len(pictures), self.batch_size)
         optimizer = adamw(self.learning_rate, self.weight_decay, self._epochs * steps)
         generator, key = np.random.default_rng(self._seed), jax.random.key(self._seed)
         params = self._model.init(key, jnp.asarray(pictures[:1]))
-        state, examples = optimizer.init(params), examples_of(pictures, self._sheet)
+        state, examples = optimizer.init(params), device_examples(pictures, self._sheet)
         for epoch in range(self._epochs):
             start = time.perf_counter()
             batches = shuffled_batches(np.arange(len(pictures)), self.batch_size, generator)
@@ -85,6 +89,23 @@ class PictureReader:
         size = 2 * self.batch_size
         outputs = [_answers(self._model, self._params, pictures[i : i + size]) for i in range(0, len(pictures), size)]
         return self._sheet.scores(np.concatenate(outputs))
+
+
+class StaleReader:
+    """A network that learned from other pictures, applied as it is: what an attacker reads who does not adapt."""
+
+    name = "stale cnn"
+
+    def __init__(self, reader: PictureReader) -> None:
+        self._reader = reader
+
+    def fit(self, learn: Examples, choose: Examples) -> "StaleReader":
+        """Learns nothing."""
+        return self
+
+    def predict(self, pictures: np.ndarray) -> dict[str, np.ndarray]:
+        """What the network says of uint8 pictures [N, S, S, 3]."""
+        return self._reader.predict(pictures)
 
 
 class PictureNet(nn.Module):

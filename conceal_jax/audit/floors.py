@@ -1,22 +1,22 @@
-"""Floors: what chance and the kept labels alone tell of the concealed attributes, which no concealment can remove."""
+"""Floors: what chance and the kept labels alone tell of an attribute, which no concealment can remove."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from conceal_jax.attributes import Attribute, AttributeSet, Categorical
-from conceal_jax.audit.statistics import Estimate, balanced_accuracy
-from conceal_jax.audit.targets import Target, require_readable, targets_of
+from conceal_jax.attributes import Attribute, Categorical
+from conceal_jax.audit.attackers import Attacker
+from conceal_jax.audit.examples import Examples
+from conceal_jax.audit.linear import LinearAttacker, MajorityAttacker, all_classes, answerable, loss
+from conceal_jax.audit.reading import Reading
+from conceal_jax.audit.statistics import Estimate
 
 
 @dataclasses.dataclass(frozen=True)
 class Floor:
-    """What is known of a concealed attribute without any code or picture.
+    """What is known of an attribute without any code or picture.
 
     Attributes:
         chance: balanced accuracy of guessing: 1 / number of classes among the test people.
@@ -27,47 +27,32 @@ class Floor:
     floor: Estimate
 
 
-def floors(
-    train_labels: Mapping[str, np.ndarray],
-    test_labels: Mapping[str, np.ndarray],
-    attributes: AttributeSet,
-    *,
-    seed: int = 0,
-) -> dict[str, Floor]:
-    """Chance and floor of every concealed attribute.
+def floor_attackers(seed: int) -> list[Attacker]:
+    """Those that read the kept labels: few numbers, so simple models do."""
+    return [MajorityAttacker(), LinearAttacker(), TreeAttacker(seed)]
 
-    The floor is the better of a logistic regression and a decision tree that learn the attribute from the kept labels
-    of the training people, judged on the test people; like every attacker, they balance the classes.
 
-    Raises:
-        ValueError: labels are absent, of different lengths, all of one class, or too few.
+def floor_of(reading: Reading) -> Floor:
+    """The floor that `floor_attackers` read from `kept_features`."""
+    chance = 1 / np.count_nonzero(reading.support)
+    best = reading.best.decisive
+    if best.value >= chance:
+        return Floor(chance, best)
+    return Floor(chance, Estimate(chance, (chance, max(best.ci95[1], chance))))
+
+
+def kept_features(kept: Sequence[Attribute], labels: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The kept labels as an attacker's input.
+
+    Args:
+        kept: attributes whose labels a recipient is meant to read.
+        labels: int32 or float32 [N] by name.
+
+    Returns:
+        float32 [N, features]: one-hot classes (all 0 where missing), and values with a column that marks the missing;
+        a first column that is 0 stands for nobody's label.
     """
-    train, test = targets_of(attributes, train_labels), targets_of(attributes, test_labels)
-    require_readable(train, test)
-    kept = _features(attributes.kept, train_labels), _features(attributes.kept, test_labels)
-    return {spec.name: _floor(*kept, train[spec.name], test[spec.name], seed) for spec in attributes.concealed}
-
-
-def _floor(train_kept: np.ndarray, test_kept: np.ndarray, train: Target, test: Target, seed: int) -> Floor:
-    labels = test.labels[test.known]
-    # Guessing one class all the time: its recall is 1, the others' is 0.
-    guesses = [balanced_accuracy(labels, np.full(len(labels), labels[0]))]
-    if train_kept.shape[1]:
-        for model in _models(len(train.labels), seed):
-            model.fit(train_kept[train.known], train.labels[train.known])
-            guesses.append(balanced_accuracy(labels, model.predict(test_kept[test.known])))
-    return Floor(1 / len(np.unique(labels)), max(guesses, key=lambda estimate: estimate.value))
-
-
-def _models(count: int, seed: int) -> tuple[Pipeline, DecisionTreeClassifier]:
-    leaf = max(10, count // 200)
-    tree = DecisionTreeClassifier(min_samples_leaf=leaf, class_weight="balanced", random_state=seed)
-    return make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=500)), tree
-
-
-def _features(kept: tuple[Attribute, ...], labels: Mapping[str, np.ndarray]) -> np.ndarray:
-    """float64 [N, features]: one-hot classes (all 0 where missing), and values with a column that marks the missing."""
-    columns = [np.zeros((len(next(iter(labels.values()))), 0))]
+    columns = [np.zeros((len(next(iter(labels.values()))), 1))]
     for spec in kept:
         values: np.ndarray = np.asarray(labels[spec.name], spec.dtype)
         if isinstance(spec, Categorical):
@@ -75,4 +60,41 @@ def _features(kept: tuple[Attribute, ...], labels: Mapping[str, np.ndarray]) -> 
         else:
             missing = spec.is_missing(values)
             columns.append(np.stack([np.where(missing, spec.low, values), missing], axis=1))
-    return np.concatenate(columns, axis=1).astype(np.float64)
+    return np.concatenate(columns, axis=1).astype(np.float32)
+
+
+class TreeAttacker:
+    """One decision tree for each class target, classes balanced; the size of its leaves is chosen."""
+
+    name = "tree"
+    leaves = (10, 30, 100)
+
+    def __init__(self, seed: int = 0) -> None:
+        self._seed = seed
+
+    def fit(self, learn: Examples, choose: Examples) -> "TreeAttacker":
+        """Grows trees on `learn` and takes the best on `choose`."""
+        self._counts = {name: target.class_count for name, target in learn.targets.items()}
+        self._trees = {
+            name: self._best(learn, choose, name) for name in answerable(learn, choose) if self._counts[name]
+        }
+        return self
+
+    def predict(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """By class target: log-probabilities [N, classes]."""
+        return {name: _scores(tree, inputs, self._counts[name]) for name, tree in self._trees.items()}
+
+    def _best(self, learn: Examples, choose: Examples, name: str) -> DecisionTreeClassifier:
+        target, judged = learn.targets[name], choose.targets[name]
+        trees = [
+            DecisionTreeClassifier(min_samples_leaf=leaf, class_weight="balanced", random_state=self._seed).fit(
+                learn.inputs[target.known], target.labels[target.known]
+            )
+            for leaf in self.leaves
+        ]
+        return min(trees, key=lambda tree: loss(_scores(tree, choose.inputs, target.class_count), judged))
+
+
+def _scores(tree: DecisionTreeClassifier, inputs: np.ndarray, class_count: int) -> np.ndarray:
+    probabilities = np.maximum(tree.predict_proba(inputs), 1e-3)
+    return all_classes(np.log(probabilities), tree.classes_, class_count)

@@ -12,11 +12,11 @@ from jaxtyping import Array, PyTree
 
 from conceal_jax.audit.questions import QuestionSheet, balanced_loss
 
-Examples = tuple[Array, Array, Array]
+DeviceExamples = tuple[Array, Array, Array]
 """Inputs [N, ...], labels [N, targets] and weights [N, targets], in device memory."""
 
 
-def examples_of(inputs: np.ndarray, sheet: QuestionSheet) -> Examples:
+def device_examples(inputs: np.ndarray, sheet: QuestionSheet) -> DeviceExamples:
     """Puts inputs and their labels into device memory."""
     return jnp.asarray(inputs), jnp.asarray(sheet.labels), jnp.asarray(sheet.weights)
 
@@ -45,17 +45,15 @@ def batch_plan(count: int, batch_size: int) -> tuple[int, int]:
 
 
 @functools.partial(jax.jit, static_argnames=("model", "class_counts"))
-def losses(
-    params: PyTree, examples: Examples, chosen: Array, *, model: nn.Module, class_counts: tuple[int, ...]
-) -> Array:
-    """Each target's balanced loss over the chosen examples, float32 [targets]; nothing is augmented."""
-    inputs, labels, weights = (part[chosen] for part in examples)
+def losses(params: PyTree, examples: DeviceExamples, *, model: nn.Module, class_counts: tuple[int, ...]) -> Array:
+    """Each target's balanced loss over all the examples, float32 [targets]; nothing is augmented."""
+    inputs, labels, weights = examples
     outputs: Any = model.apply(params, inputs)
     return balanced_loss(outputs, labels, weights, np.array(class_counts))
 
 
 def learn_epoch(
-    params: PyTree, state: optax.OptState, examples: Examples, batches: np.ndarray, key: Array, **model: Any
+    params: PyTree, state: optax.OptState, examples: DeviceExamples, batches: np.ndarray, key: Array, **model: Any
 ) -> tuple[PyTree, optax.OptState, Array]:
     """One update for each row of `batches` int [steps, batch].
 
@@ -77,7 +75,7 @@ def learn_epoch(
 def learn_step(
     params: PyTree,
     state: optax.OptState,
-    examples: Examples,
+    examples: DeviceExamples,
     batch: Array,
     key: Array,
     *,

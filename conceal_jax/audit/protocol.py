@@ -1,121 +1,164 @@
-"""The protocol: attackers learn from the people of one split and are judged on people they never saw."""
+"""The protocol: attackers learn from some people and are judged on people they never saw."""
 
-import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
-from conceal_jax.attributes import Attribute, AttributeSet, Categorical
-from conceal_jax.audit import statistics
-from conceal_jax.audit.attackers import LinearAttacker, MlpAttacker
-from conceal_jax.audit.cnn import PictureReader, require_pictures
-from conceal_jax.audit.floors import Floor, floors
-from conceal_jax.audit.statistics import Estimate
-from conceal_jax.audit.targets import Target, Targets, require_readable, targets_of, value_of
+from conceal_jax.attributes import AttributeSet
+from conceal_jax.audit.attackers import Attacker
+from conceal_jax.audit.calibration import calibrate
+from conceal_jax.audit.examples import Examples
+from conceal_jax.audit.linear import loss
+from conceal_jax.audit.reading import Answer, Answers, Reading, judge
+from conceal_jax.audit.targets import Target, Targets, require_readable, targets_of
 
-__all__ = ["Figures", "Floor", "Reading", "asked_for", "floors", "judge", "read_codes", "read_pictures"]
-
-Labels = Mapping[str, np.ndarray]
 Progress = Callable[[str], None]
-Predictions = Mapping[str, np.ndarray]
+Scores = Mapping[str, np.ndarray]
+
+CHOOSE_ONE_IN = 10
+"""Of the people that attackers learn from, the share on whom they choose hyper-parameters and are calibrated."""
+ENSEMBLE = "ensemble"
+ENSEMBLE_SIZE = 3
 
 
-@dataclasses.dataclass(frozen=True)
-class Figures:
-    """How well one attacker reads one attribute.
-
-    Attributes:
-        attacker: its name.
-        metrics: estimates by "balanced_accuracy", "auc", "r2" or "mae" (in the attribute's unit), the decisive first.
-    """
-
-    attacker: str
-    metrics: dict[str, Estimate]
-
-    @property
-    def decisive(self) -> Estimate:
-        """The estimate by which attackers are compared: balanced accuracy, or R2; more is a better attacker."""
-        return next(iter(self.metrics.values()))
-
-
-@dataclasses.dataclass(frozen=True)
-class Reading:
-    """How well one attribute is read, by each attacker.
-
-    Attributes:
-        attackers: their figures.
-        support: labelled test examples of each class, or their number where a value is read.
-    """
-
-    attackers: tuple[Figures, ...]
-    support: tuple[int, ...]
-
-    @property
-    def best(self) -> Figures:
-        """The attacker with the highest decisive figure."""
-        return max(self.attackers, key=lambda figures: figures.decisive.value)
-
-
-def read_codes(
-    train_codes: np.ndarray,
-    train_labels: Labels,
-    test_codes: np.ndarray,
-    test_labels: Labels,
-    attributes: AttributeSet,
+def attack(
+    train: Examples,
+    test: Examples,
+    attackers: Sequence[Attacker],
     *,
     seed: int = 0,
     progress: Progress = lambda line: None,
 ) -> dict[str, Reading]:
-    """What a linear attacker and an MLP read from codes float [N, L], by attribute (concealed and kept).
-
-    Raises:
-        ValueError: codes that are not finite numbers [N, L], lengths that differ, one class only, too few examples.
-    """
-    require_codes(train_codes, "train")
-    require_codes(test_codes, "test")
-    train = _questions(train_codes, train_labels, attributes)
-    test = _questions(test_codes, test_labels, attributes)
-    require_readable(train, test)
-    figures = []
-    for attacker in (LinearAttacker(), MlpAttacker(seed)):
-        progress(f"{attacker.name} on codes of {train_codes.shape[1]} numbers: {len(train_codes)} people")
-        predictions = attacker.fit(train_codes, train).predict(test_codes)
-        figures.append(judge(attacker.name, predictions, test, attributes.all))
-    return _readings(figures, test)
-
-
-def read_pictures(
-    train_pictures: np.ndarray,
-    train_labels: Labels,
-    test_pictures: np.ndarray,
-    test_labels: Labels,
-    attributes: AttributeSet,
-    *,
-    epochs: int = 8,
-    flip: bool = True,
-    seed: int = 0,
-    progress: Progress = lambda line: None,
-) -> tuple[dict[str, Reading], PictureReader]:
-    """What attackers read from pictures uint8 [N, S, S, 3], by attribute; and the trained CNN, to be used again.
+    """What attackers that learn from `train` read of `test`, by attribute.
 
     Args:
-        epochs, flip: of the CNN; `flip` mirrors training pictures, for attributes that a mirror leaves as they are.
+        train, test: the same questions about different people.
+        attackers: each learns from scratch.
+        seed: of the choice of people held out for choosing.
+        progress: is told of every attacker, and of the seconds it took.
 
     Raises:
-        ValueError: pictures of another form, lengths that differ, one class only, too few examples.
+        ValueError: too few people, or all with the same label, in a question.
     """
-    require_pictures(train_pictures)
-    require_pictures(test_pictures)
-    train = _questions(train_pictures, train_labels, attributes)
-    test = _questions(test_pictures, test_labels, attributes)
-    require_readable(train, test)
-    reader = PictureReader(epochs, flip, seed, progress).fit(train_pictures, train)
-    figures = [judge(reader.name, reader.predict(test_pictures), test, attributes.all)]
-    return _readings(figures, test), reader
+    require_readable(train.targets, test.targets)
+    return judge(answer(train, test.inputs, attackers, seed=seed, progress=progress), test.targets)
+
+
+def attack_out_of_fold(
+    people: Examples,
+    attackers: Sequence[Attacker],
+    *,
+    folds: int = 5,
+    seed: int = 0,
+    progress: Progress = lambda line: None,
+) -> dict[str, Reading]:
+    """What attackers read of everyone, by attribute: about each fold they learn from all the others.
+
+    Args:
+        people: examples of one person are in the same fold.
+        attackers, seed, progress: as for `attack`.
+        folds: in how many parts the people fall.
+
+    Raises:
+        ValueError: as for `attack`.
+    """
+    require_readable(people.targets, people.targets)
+    answers = answer_out_of_fold(people, attackers, folds=folds, seed=seed, progress=progress)
+    return judge(answers, people.targets)
+
+
+def answer_out_of_fold(
+    people: Examples,
+    attackers: Sequence[Attacker],
+    *,
+    folds: int = 5,
+    seed: int = 0,
+    progress: Progress = lambda line: None,
+) -> Answers:
+    """Calibrated answers about everyone, of attackers that did not learn from the person's fold."""
+    parts = people.folds(folds, seed)
+    answers = []
+    for number, part in enumerate(parts):
+        progress(f"fold {number + 1} of {folds}")
+        rest = people.take(np.setdiff1d(np.arange(len(people)), part))
+        answers.append(answer(rest, people.inputs[part], attackers, seed=seed, progress=progress))
+    return _in_one_order(answers, np.argsort(np.concatenate(parts)))
+
+
+def answer(
+    train: Examples,
+    inputs: np.ndarray,
+    attackers: Sequence[Attacker],
+    *,
+    seed: int = 0,
+    progress: Progress = lambda line: None,
+) -> Answers:
+    """Calibrated answers about the people with these inputs; with two attackers or more, an ensemble's too."""
+    learn, choose = train.split(CHOOSE_ONE_IN, seed)
+    chosen, asked = {}, {}
+    for attacker in attackers:
+        start = time.perf_counter()
+        # The threads of BLAS and OpenMP wait for each other by spinning: beside another busy process two of them take
+        # ten times as long as one, and alone on so small problems hardly less.
+        with threadpool_limits(1):
+            attacker.fit(learn, choose)
+            chosen[attacker.name], asked[attacker.name] = attacker.predict(choose.inputs), attacker.predict(inputs)
+        progress(f"{attacker.name}: {len(train)} people in {time.perf_counter() - start:.1f} s")
+    answers = {name: _calibrated(chosen[name], asked[name], choose.targets, learn.targets) for name in chosen}
+    if len(attackers) > 1:
+        rated = {name: _calibrated(chosen[name], chosen[name], choose.targets, learn.targets) for name in chosen}
+        answers[ENSEMBLE] = _ensemble(rated, answers, choose.targets, learn.targets)
+    return answers
+
+
+def _calibrated(chosen: Scores, asked: Scores, choose: Targets, learn: Targets) -> dict[str, Answer]:
+    """Answers from raw scores; `chosen` are those of the people held out."""
+    return {name: _answer(chosen[name], scores, choose[name], learn[name]) for name, scores in asked.items()}
+
+
+def _answer(chosen: np.ndarray, asked: np.ndarray, choose: Target, learn: Target) -> Answer:
+    if not learn.class_count:
+        return Answer(asked)
+    calibration = calibrate(chosen, choose, learn)
+    priors = np.broadcast_to(calibration.log_priors, asked.shape)
+    return Answer(calibration.balanced(asked), calibration.natural(asked), priors)
+
+
+def _ensemble(rated: Answers, answers: Answers, choose: Targets, learn: Targets) -> dict[str, Answer]:
+    """For every target, the mean answer of the attackers that did best on the people held out."""
+    ensemble = {}
+    for name, target in choose.items():
+        able = [attacker for attacker in answers if name in answers[attacker]]
+        losses = {attacker: loss(rated[attacker][name].scores, target) for attacker in able}
+        best = sorted(able, key=losses.__getitem__)[:ENSEMBLE_SIZE]
+        chosen, asked = (
+            np.mean([part[attacker][name].scores for attacker in best], axis=0) for part in (rated, answers)
+        )
+        ensemble[name] = _answer(chosen, asked, target, learn[name])
+    return ensemble
+
+
+def _in_one_order(folds: Sequence[Answers], order: np.ndarray) -> Answers:
+    """Answers of several folds put together, then taken in `order`."""
+
+    def together(parts: Sequence[Answer]) -> Answer:
+        def rows(field: str) -> Any:
+            arrays = [getattr(part, field) for part in parts]
+            return None if arrays[0] is None else np.concatenate(arrays)[order]
+
+        return Answer(rows("scores"), rows("natural"), rows("log_priors"))
+
+    return {
+        attacker: {name: together([fold[attacker][name] for fold in folds]) for name in answers}
+        for attacker, answers in folds[0].items()
+    }
 
 
 def asked_for(
-    reader: PictureReader, pictures: np.ndarray, asked: Labels, attributes: AttributeSet
+    reader: Attacker, pictures: np.ndarray, asked: Mapping[str, np.ndarray], attributes: AttributeSet
 ) -> dict[str, Reading]:
     """Agreement of `reader` (trained on originals) with the labels that `pictures` were decoded for.
 
@@ -132,62 +175,7 @@ def asked_for(
     if not specs or len(specs) != len(asked):
         names = ", ".join(spec.name for spec in attributes.concealed)
         raise ValueError(f"got labels asked for of {sorted(asked)}; give one or more of the concealed {names}")
-    targets = _questions(pictures, asked, AttributeSet(specs))
+    targets = targets_of(AttributeSet(specs), asked)
     require_readable({}, targets)
-    return _readings([judge(reader.name, reader.predict(pictures), targets, specs)], targets)
-
-
-def judge(
-    attacker: str, predictions: Predictions, targets: Targets, attributes: Iterable[Attribute]
-) -> dict[str, Figures]:
-    """An attacker's figures by attribute: its predictions against the known labels."""
-    return {spec.name: Figures(attacker, _metrics(spec, predictions, targets)) for spec in attributes}
-
-
-def _metrics(spec: Attribute, predictions: Predictions, targets: Targets) -> dict[str, Estimate]:
-    metrics: dict[str, Estimate] = {}
-    if spec.name in targets:
-        known = targets[spec.name].known
-        labels, scores = targets[spec.name].labels[known], predictions[spec.name][known]
-        metrics["balanced_accuracy"] = statistics.balanced_accuracy(labels, scores.argmax(axis=1))
-        if scores.shape[1] == 2:
-            metrics["auc"] = statistics.auc(labels, scores[:, 1] - scores[:, 0])
-    if not isinstance(spec, Categorical):
-        target = targets[value_of(spec.name)]
-        values, guesses = target.labels[target.known], predictions[value_of(spec.name)][target.known]
-        metrics["r2"] = statistics.r2(values, guesses)
-        metrics["mae"] = statistics.mean_absolute_error(values, guesses)
-    return metrics
-
-
-def require_codes(codes: np.ndarray, part: str) -> None:
-    """Raises ValueError unless `codes` are finite numbers [N, L]."""
-    if codes.ndim != 2 or not np.issubdtype(codes.dtype, np.number):
-        raise ValueError(f"got {part} codes {codes.dtype} {list(codes.shape)}; give one row of numbers for each person")
-    broken = int(np.sum(~np.isfinite(codes).all(axis=1)))
-    if broken:
-        raise ValueError(
-            f"{broken} of {len(codes)} {part} codes hold NaN or infinity; no figure can be given: remove these people "
-            "or encode them again"
-        )
-
-
-def _questions(inputs: np.ndarray, labels: Labels, attributes: AttributeSet) -> dict[str, Target]:
-    targets = targets_of(attributes, labels)
-    count = len(next(iter(targets.values())).labels)
-    if len(inputs) != count:
-        raise ValueError(f"got {len(inputs)} codes or pictures and {count} labels; give one label for each")
-    return targets
-
-
-def _readings(figures: list[dict[str, Figures]], targets: Targets) -> dict[str, Reading]:
-    return {
-        name: Reading(tuple(each[name] for each in figures), _support(targets.get(name) or targets[value_of(name)]))
-        for name in figures[0]
-    }
-
-
-def _support(target: Target) -> tuple[int, ...]:
-    if not target.class_count:
-        return (int(target.known.sum()),)
-    return tuple(np.bincount(target.labels[target.known], minlength=target.class_count).tolist())
+    predictions = reader.predict(pictures)
+    return judge({reader.name: {name: Answer(predictions[name]) for name in targets}}, targets)

@@ -45,6 +45,10 @@ class QuestionSheet:
             deviations=np.tile(self.deviations, times),
         )
 
+    def of(self, targets: Targets) -> "QuestionSheet":
+        """The same questions about other people, values standardised as here."""
+        return _lay_out({name: targets[name] for name in self.names}, self.means, self.deviations)
+
     def scores(self, outputs: np.ndarray) -> dict[str, np.ndarray]:
         """Outputs [N, targets, width] by target: logits [N, classes], or values [N] in their own unit."""
         return {
@@ -55,21 +59,33 @@ class QuestionSheet:
 
 def question_sheet(targets: Targets) -> QuestionSheet:
     """Lays out targets that all have the same number of examples."""
-    columns = [_column(target) for target in targets.values()]
-    labels, weights, means, deviations = (np.array(part, np.float32) for part in zip(*columns, strict=True))
+    means, deviations = np.array([_scale(target) for target in targets.values()], np.float32).T
+    return _lay_out(targets, means, deviations)
+
+
+def _lay_out(targets: Targets, means: np.ndarray, deviations: np.ndarray) -> QuestionSheet:
+    scales = zip(means.tolist(), deviations.tolist(), strict=True)
+    columns = [_column(target, *scale) for target, scale in zip(targets.values(), scales, strict=True)]
+    labels, weights = (np.array(part, np.float32).T for part in zip(*columns, strict=True))
     counts = np.array([target.class_count for target in targets.values()])
-    return QuestionSheet(tuple(targets), counts, labels.T, weights.T, means, deviations)
+    return QuestionSheet(tuple(targets), counts, labels, weights, means, deviations)
 
 
-def _column(target: Target) -> tuple[np.ndarray, np.ndarray, float, float]:
+def _scale(target: Target) -> tuple[float, float]:
+    """Mean and deviation by which a value is standardised."""
+    values = target.labels[target.known]
+    return (0.0, 1.0) if target.class_count else (float(values.mean()), float(values.std()))
+
+
+def _column(target: Target, mean: float, deviation: float) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and weights, float [N]."""
     known = target.known
-    if target.class_count:
-        labels = np.where(known, target.labels, 0)
-        counts = np.bincount(labels[known], minlength=target.class_count)
-        balance = known.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
-        return labels, np.where(known, balance[labels], 0.0), 0.0, 1.0
-    mean, deviation = float(target.labels[known].mean()), float(target.labels[known].std())
-    return np.where(known, (target.labels - mean) / deviation, 0.0), known, mean, deviation
+    if not target.class_count:
+        return np.where(known, (target.labels - mean) / deviation, 0.0), known
+    labels = np.where(known, target.labels, 0)
+    counts = np.bincount(labels[known], minlength=target.class_count)
+    balance = known.sum() / (max(np.count_nonzero(counts), 1) * np.maximum(counts, 1))
+    return labels, np.where(known, balance[labels], 0.0)
 
 
 def balanced_loss(

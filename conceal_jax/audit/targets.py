@@ -1,7 +1,8 @@
 """What attackers are asked to read: classes (audit groups) and values, with missing labels masked."""
 
+import collections
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from conceal_jax.attributes import MISSING_CLASS, AttributeSet, Categorical
 
 MIN_TRAIN_EXAMPLES = 40
 MIN_TEST_EXAMPLES = 10
+VALUE_SUFFIX = ":value"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +41,7 @@ Targets = Mapping[str, Target]
 
 def value_of(name: str) -> str:
     """Under which name the value of a continuous attribute is asked for."""
-    return f"{name}:value"
+    return name + VALUE_SUFFIX
 
 
 def targets_of(attributes: AttributeSet, labels: Mapping[str, np.ndarray]) -> dict[str, Target]:
@@ -71,6 +73,42 @@ def targets_of(attributes: AttributeSet, labels: Mapping[str, np.ndarray]) -> di
     return targets
 
 
+def joint_targets(
+    train: Targets, test: Targets, names: Sequence[str]
+) -> tuple[Target, Target, tuple[tuple[int, ...], ...]]:
+    """The question of several attributes at once, about those conjunctions of classes that have enough people.
+
+    Args:
+        train, test: hold class targets of these names.
+
+    Returns:
+        The joint target of the train and of the test people, missing where a label is unknown or the conjunction has
+        too few of them; and the classes of each conjunction, in the order of `names`.
+    """
+    train_classes, test_classes = (np.stack([part[name].labels for name in names], axis=1) for part in (train, test))
+    counted = _count_rows(train_classes), _count_rows(test_classes)
+    conjunctions = tuple(
+        sorted(
+            row
+            for row, count in counted[0].items()
+            if count >= MIN_TRAIN_EXAMPLES and counted[1].get(row, 0) >= MIN_TEST_EXAMPLES
+        )
+    )
+    index = {row: number for number, row in enumerate(conjunctions)}
+
+    def numbered(classes: np.ndarray) -> Target:
+        labels = [index.get(tuple(row), MISSING_CLASS) for row in classes.tolist()]
+        return Target(np.array(labels, np.int32), len(conjunctions))
+
+    return numbered(train_classes), numbered(test_classes), conjunctions
+
+
+def _count_rows(classes: np.ndarray) -> dict[tuple[int, ...], int]:
+    """How often each row without a missing class occurs."""
+    known = classes[(classes != MISSING_CLASS).all(axis=1)]
+    return dict(collections.Counter(map(tuple, known.tolist())))
+
+
 def require_readable(train: Targets, test: Targets) -> None:
     """Refuses questions that the examples at hand cannot answer.
 
@@ -78,15 +116,26 @@ def require_readable(train: Targets, test: Targets) -> None:
         ValueError: too few known labels, or known labels all of one class (or all the same value), to learn from or
             to be judged on; the message states the counts.
     """
+    reasons = unreadable(train, test)
+    if reasons:
+        name, reason = next(iter(reasons.items()))
+        raise ValueError(f"{name}: {reason}")
+
+
+def unreadable(train: Targets, test: Targets) -> dict[str, str]:
+    """Why questions cannot be answered by the examples at hand, by target."""
+    reasons: dict[str, str] = {}
     for part, targets, least in (("train", train, MIN_TRAIN_EXAMPLES), ("test", test, MIN_TEST_EXAMPLES)):
         for name, target in targets.items():
             known = target.labels[target.known]
             if len(known) < least:
-                raise ValueError(
-                    f"{name}: got {len(known)} labelled {part} examples; an attacker's figure needs at least {least}"
-                )
-            if len(np.unique(known)) < 2:
-                raise ValueError(
-                    f"{name}: all {len(known)} labelled {part} examples have the same label ({known[0]:g}); "
+                reason = f"got {len(known)} labelled {part} examples; an attacker's figure needs at least {least}"
+            elif len(np.unique(known)) < 2:
+                reason = (
+                    f"all {len(known)} labelled {part} examples have the same label ({known[0]:g}); "
                     "give examples that differ in it, or leave the attribute out"
                 )
+            else:
+                continue
+            reasons.setdefault(name, reason)
+    return reasons

@@ -10,7 +10,9 @@ from conceal_jax.data.grouping import assign_splits, connected_groups, normalise
 from conceal_jax.data.report import DataReport
 
 SPLIT_COLUMN = "split"
-GROUP_COLUMNS = ("duplicate_group", "group", "identity", "person")
+PERSON_COLUMNS = ("identity", "person")
+"""Columns that say who is on a picture."""
+GROUP_COLUMNS = ("duplicate_group", "group", *PERSON_COLUMNS)
 """Columns that say which items belong together; items that share a value in any of them share a group."""
 
 Read = Callable[[int], bytes | np.ndarray]
@@ -25,6 +27,7 @@ class Collection:
         labels: by attribute name, each attribute's dtype [N]; -1 or NaN where missing.
         split: object [N]: "train", "validation" or "test".
         group: int64 [N]: duplicates, or pictures of one person, share a number.
+        persons_known: whether pictures of one person share a group; otherwise only duplicates do.
         read: the encoded file, or the uint8 [H, W, 3] picture, of an index; safe to call from any thread or process.
         report: what was skipped and why, shared by all subsets.
     """
@@ -33,6 +36,7 @@ class Collection:
     labels: dict[str, np.ndarray]
     split: np.ndarray
     group: np.ndarray
+    persons_known: bool
     read: Read
     report: DataReport
 
@@ -93,7 +97,8 @@ def build_collection(items: Items, attributes: AttributeSet, validation_fraction
     split = assign_splits(names[good], given[good], group, validation_fraction, report.origin)
     report.count_labels(attributes, labels, split)
     read = items.read
-    return Collection(names[good], labels, split, group, lambda index: read(int(good[index])), report)
+    persons_known = any(column in items.columns for column in PERSON_COLUMNS)
+    return Collection(names[good], labels, split, group, persons_known, lambda index: read(int(good[index])), report)
 
 
 def parse_cell(spec: Attribute, text: str) -> float:

@@ -1,10 +1,11 @@
 """Opens the collection that a configuration names."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 
-from conceal_jax.attributes import AttributeSet
+from conceal_jax.attributes import Attribute, AttributeSet
 from conceal_jax.config import DataConfig
 from conceal_jax.data import synthetic
 from conceal_jax.data.archive import open_archive
@@ -16,6 +17,7 @@ from conceal_jax.data.folder import read_folder
 from conceal_jax.data.report import DataReport
 from conceal_jax.data.table import read_table
 from conceal_jax.data.tfds_source import read_tfds
+from conceal_jax.data.undeclared import undeclared_attributes
 from conceal_jax.data.utkface import read_utkface
 
 
@@ -31,13 +33,35 @@ def open_collection(config: DataConfig, attributes: AttributeSet, seed: int) -> 
         BadDataError: there is no item that can be used.
         ValueError: the source, a label file or a column is missing, or a split separates a group.
     """
+    items = _labelled_items(config, attributes, seed)
+    return build_collection(items, _present(attributes, items), config.validation_fraction)
+
+
+def open_with_undeclared(
+    config: DataConfig, attributes: AttributeSet, seed: int
+) -> tuple[Collection, tuple[Attribute, ...]]:
+    """`open_collection`, with labels for every attribute that the source has and nobody declared.
+
+    Returns:
+        The same items in the same splits, and the specifications of the undeclared attributes
+        (`conceal_jax.data.undeclared`).
+    """
+    items = _labelled_items(config, attributes, seed)
+    present = _present(attributes, items)
+    undeclared = undeclared_attributes(items, attributes)
+    every = dataclasses.replace(present, kept=(*present.kept, *undeclared))
+    return build_collection(items, every, config.validation_fraction), undeclared
+
+
+def _labelled_items(config: DataConfig, attributes: AttributeSet, seed: int) -> Items:
+    """The items of the source with the columns of the extra CSV, if there is one."""
     items = _read_items(config, attributes, seed)
     items.report.require_mostly_good(max_bad_fraction=1.0)
     extra = _extra_table(config)
     if extra:
         items = join_extra(items, read_table(extra))
         items.report.notes.append(f"joined {Path(extra).name}")
-    return build_collection(items, _present(attributes, items), config.validation_fraction)
+    return items
 
 
 def _extra_table(config: DataConfig) -> str:

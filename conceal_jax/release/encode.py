@@ -31,6 +31,23 @@ def encode_pictures(
     return _in_batches(lambda images, row: encode(params, images, row, key), (pictures, rows), batch_size)
 
 
+def encode_posteriors(
+    model: VAE, params: PyTree, pictures: np.ndarray, batch_size: int = 256
+) -> tuple[np.ndarray, np.ndarray]:
+    """The Gaussians that the codes of pictures are drawn from.
+
+    Args:
+        model, params, pictures, batch_size: as for `encode_pictures`.
+
+    Returns:
+        Mean and standard deviation, float32 [N, latent_dim] each. The mean tells far more than a sample: it is for
+        audits, not for release.
+    """
+    encode = jax.jit(partial(_posterior, model))
+    both = _in_batches(lambda images: encode(params, images), (pictures,), batch_size)
+    return both[:, 0], both[:, 1]
+
+
 def decode_codes(
     model: VAE, params: PyTree, codes: np.ndarray, label_vectors: np.ndarray, batch_size: int = 256
 ) -> np.ndarray:
@@ -55,6 +72,11 @@ def _sample(model: VAE, params: PyTree, images: Array, rows: Array, key: PRNGKey
     posterior = model.apply({"params": params}, images.astype(jnp.float32) / 255.0, method="encode")
     codes: Any = model.apply({"params": params}, posterior, noise, method="sample")
     return codes
+
+
+def _posterior(model: VAE, params: PyTree, images: Array) -> Array:
+    posterior: Any = model.apply({"params": params}, images.astype(jnp.float32) / 255.0, method="encode")
+    return jnp.stack([posterior.mean, jnp.exp(posterior.log_variance / 2)], axis=1)
 
 
 def _decode(model: VAE, params: PyTree, codes: Array, label_vectors: Array) -> Array:

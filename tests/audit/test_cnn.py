@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import r2_score
 
-from conceal_jax.audit.cnn import PictureReader, mirror_some, require_pictures
+from conceal_jax.audit.cnn import PictureReader, StaleReader, mirror_some, require_pictures
+from conceal_jax.audit.examples import Examples
 from conceal_jax.audit.targets import Target
 
 COUNT = 1024
@@ -28,9 +29,9 @@ def trained() -> tuple[PictureReader, np.ndarray, np.ndarray, np.ndarray]:
     pictures, upright, brightness = bars(32)
     labels = np.where(np.arange(COUNT) % 5 == 0, -1, upright)
     targets = {"upright": Target(labels, 2), "brightness": Target(brightness, 0)}
-    return PictureReader(epochs=8).fit(pictures[:896], {k: t.take(np.arange(896)) for k, t in targets.items()}), *(
-        part[896:] for part in (pictures, upright, brightness)
-    )
+    everyone = Examples(pictures, targets)
+    reader = PictureReader(epochs=8).fit(everyone.take(np.arange(896)), everyone.take(np.arange(896, COUNT)))
+    return reader, *(part[896:] for part in (pictures, upright, brightness))
 
 
 def test_one_network_reads_classes_and_values_of_unseen_pictures(trained):
@@ -38,6 +39,13 @@ def test_one_network_reads_classes_and_values_of_unseen_pictures(trained):
     predicted = reader.predict(pictures)
     assert np.mean(predicted["upright"].argmax(1) == upright) > 0.95
     assert r2_score(brightness, predicted["brightness"]) > 0.8
+
+
+def test_a_stale_reader_learns_nothing_of_new_pictures(trained):
+    reader, pictures, upright, _ = trained
+    turned = Examples(pictures, {"upright": Target(1 - upright, 2)})
+    stale = StaleReader(reader).fit(turned, turned)
+    np.testing.assert_array_equal(stale.predict(pictures)["upright"], reader.predict(pictures)["upright"])
 
 
 def test_a_picture_and_its_mirror_image_get_the_same_answer(trained):
@@ -53,14 +61,16 @@ def test_without_flips_left_is_told_from_right_and_progress_is_told():
     pictures[right == 0, :, :16] //= 2
     lines: list[str] = []
     reader = PictureReader(epochs=2, flip=False, progress=lines.append)
-    reader.fit(pictures, {"right": Target(right.astype(np.int32), 2)})
+    examples = Examples(pictures, {"right": Target(right.astype(np.int32), 2)})
+    reader.fit(examples, examples)
     assert np.mean(reader.predict(pictures)["right"].argmax(1) == right) > 0.95
     assert [line.split(":")[0] for line in lines] == ["cnn epoch 1/2", "cnn epoch 2/2"]
 
 
 def test_larger_pictures_are_read_too():
     pictures, upright, _ = bars(128)
-    reader = PictureReader(epochs=1).fit(pictures[:64], {"upright": Target(upright[:64], 2)})
+    examples = Examples(pictures[:64], {"upright": Target(upright[:64], 2)})
+    reader = PictureReader(epochs=1).fit(examples, examples)
     assert reader.predict(pictures[:5])["upright"].shape == (5, 2)
 
 

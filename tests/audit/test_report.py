@@ -1,5 +1,7 @@
-"""The report's files against what docs/report.md says of them."""
+"""The release card: the tree, the page and the summary, of audits made by hand."""
 
+import dataclasses
+import itertools
 import json
 import re
 from html.parser import HTMLParser
@@ -7,96 +9,133 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from conceal_jax.attributes import AttributeSet, Categorical, Continuous
-from conceal_jax.audit.floors import Floor
-from conceal_jax.audit.protocol import Figures, Reading
+from conceal_jax.attributes import AttributeSet
+from conceal_jax.audit.audit import Audit
 from conceal_jax.audit.report import assemble, write_report
-from conceal_jax.audit.statistics import Estimate
+from conceal_jax.audit.summary import summary
 from conceal_jax.plots import PictureGrid
+from tests.audit.cards import AGE, CONTEXT, GENDER, JOINT, TARGETS, blind, make_audit, make_tree, only, with_gender_at
 
-ATTRIBUTES = AttributeSet(
-    (Categorical("gender", ("male", "female")), Continuous("age", 0, 100, "years")),
-    (Categorical("smile", ("no", "yes")), Continuous("pose", -1, 1)),
-)
-
-
-def estimate(value: float) -> Estimate:
-    return Estimate(value, (value - 0.01, value + 0.02))
-
-
-def readings(accuracy: float) -> dict[str, Reading]:
-    classes = {"balanced_accuracy": estimate(accuracy), "auc": estimate(0.7)}
-    values = {"r2": estimate(0.4), "mae": estimate(8.0)}
-    weak = Figures("linear", {"balanced_accuracy": estimate(0.3)})
-    return {
-        "gender": Reading((weak, Figures("mlp", classes)), (40, 60)),
-        "age": Reading((Figures("mlp", {"balanced_accuracy": estimate(accuracy), **values}),), (25, 25, 25, 25)),
-        "smile": Reading((Figures("mlp", classes),), (50, 50)),
-        "pose": Reading((Figures("mlp", values),), (100,)),
-    }
+EVIL = '<script>alert("$1 & $2")</script>'
+SUBSETS = [
+    subset
+    for count in (1, 2, 3)
+    for subset in itertools.combinations(("originals", "codes", "pictures"), count)
+    if subset != ("originals",)
+]
 
 
-@pytest.fixture
-def report() -> dict:
-    floors = {"gender": Floor(0.5, estimate(0.5512345)), "age": Floor(0.25, estimate(0.25))}
-    asked = {name: readings(0.8)[name] for name in ("gender", "age")}
-    return assemble(
-        ATTRIBUTES,
-        floors,
-        readings(0.9),
-        readings(0.6),
-        readings(0.65),
-        asked,
-        distortion={"psnr_db": 20.123456, "ssim": float("nan")},
-        rate_nats=38.5,
-        context={"people": {"train": 7000, "test": 100}, "seed": 0, "seconds": 12.5},
-    )
+@pytest.fixture(scope="module")
+def full() -> Audit:
+    return make_audit()
 
 
-@pytest.fixture
-def written(report, tmp_path):
+@pytest.fixture(scope="module")
+def tree(full) -> dict:
+    return make_tree(full)
+
+
+@pytest.fixture(scope="module")
+def written(tree, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("report")
     grid = PictureGrid(np.zeros((2, 3, 32, 32, 3), np.uint8), ("original", "<concealed>"), caption="Faces & codes.")
-    summary = write_report(tmp_path / "report", report, {"concealed": grid})
-    return tmp_path / "report", summary
+    text = write_report(directory, tree, {"concealed": grid})
+    return directory, text
 
 
-def test_top_keys_are_the_documented_ones(report):
-    assert set(report) == {
-        *("schema_version", "version", "people", "seed", "seconds"),
-        *("distortion", "rate_nats", "concealed", "kept", "asked_for"),
+def words(html: str) -> str:
+    """The page as its readers see it."""
+    text = re.sub(r"<style>.*?</style>|<[^>]*>", " ", html, flags=re.DOTALL).replace("\N{NO-BREAK SPACE}", " ")
+    return re.sub(r"\s+([.,:;)])", r"\1", re.sub(r"\s+", " ", text))
+
+
+def test_keys_are_the_documented_ones(tree):
+    leak = {"classes", "chance", "floor", "floor_ci95", "excess", "too_small", "originals", "codes", "pictures"}
+    assert set(tree) == {
+        *("schema_version", "version", "margin", "small", *CONTEXT),
+        *("concealed", "joint", "kept", "asked_for", "repeats", "identity", "undeclared", "unwatched", "controls"),
+        *("certificates", "warnings"),
     }
-    assert set(report["concealed"]["age"]) == {
-        *("classes", "unit", "chance", "floor", "floor_ci95", "originals", "codes", "pictures")
+    assert set(tree["concealed"]["age"]) == leak | {"unit", "verdict"}
+    assert set(tree["joint"][JOINT]) == leak | {"verdict", "left_out"}
+    assert set(tree["undeclared"]["hat"]) == leak | {"exposed"}
+    assert set(tree["kept"]["pose"]) == {"unit", "originals", "codes", "pictures"}
+    assert set(tree["controls"]["codes"]) == {"planted", "shuffled"}
+    assert set(tree["repeats"]) == {"1", "4", "16", "64", "mean"}
+    assert tree["identity"] == {
+        "codes": {"rate": {"value": 0.04, "ci95": [0.02, 0.07]}, "people": 250, "chance": 0.004}
     }
-    assert set(report["kept"]["pose"]) == {"unit", "originals", "codes", "pictures"}
 
 
-def test_a_reading_holds_its_best_attackers_figures_and_all_attackers(report):
-    assert report["concealed"]["gender"]["codes"] == {
-        "best_attacker": "mlp",
-        "balanced_accuracy": 0.6,
-        "ci95": [0.59, 0.62],
-        "auc": 0.7,
-        "auc_ci95": [0.69, 0.72],
-        "support": [40, 60],
-        "attackers": [
-            {"attacker": "linear", "balanced_accuracy": 0.3, "ci95": [0.29, 0.32]},
-            {"attacker": "mlp", "balanced_accuracy": 0.6, "ci95": [0.59, 0.62], "auc": 0.7, "auc_ci95": [0.69, 0.72]},
-        ],
-    }
-    assert report["kept"]["pose"]["codes"]["r2"] == 0.4
+def test_a_reading_holds_the_best_attackers_figures_and_the_interval_of_the_maximum(full, tree):
+    reading, expected = tree["concealed"]["gender"]["codes"], full.codes["gender"]
+    attackers = {one["attacker"]: one for one in reading["attackers"]}
+    assert reading["best_attacker"] == "good"
+    assert reading["support"] == np.bincount(TARGETS["gender"].labels[:-20]).tolist()
+    for metric in ("balanced_accuracy", "auc", "macro_f1", "information_nats"):
+        assert reading[metric] == attackers["good"][metric] == round(expected.best.metrics[metric].value, 4)
+    assert reading["ci95"] == [round(limit, 4) for limit in expected.highest.ci95]
+    assert attackers["good"]["ci95"] == [round(limit, 4) for limit in expected.best.decisive.ci95]
+    assert reading["ci95"][1] > attackers["good"]["ci95"][1]
+    assert tree["concealed"]["age"]["codes"]["mae"] == pytest.approx(0.8, abs=0.1)
+    assert "balanced_accuracy" not in tree["kept"]["pose"]["codes"]
 
 
-def test_json_is_strict_and_rounded(written, report):
-    directory, _ = written
+def test_excess_is_that_of_whatever_is_released_and_read_best(tree):
+    age = tree["concealed"]["age"]
+    assert age["pictures"]["balanced_accuracy"] > age["codes"]["balanced_accuracy"]
+    assert age["excess"]["value"] == pytest.approx(age["pictures"]["balanced_accuracy"] - age["floor"], abs=1e-3)
+    assert age["excess"]["ci95"][0] < age["excess"]["value"] < age["excess"]["ci95"][1]
 
+
+@pytest.mark.parametrize(
+    ("accuracy", "verdict"), [(0.505, "hidden"), (0.53, "undecided"), (0.6, "weakened"), (0.98, "readable")]
+)
+def test_verdict_follows_from_the_interval_of_the_excess(full, accuracy, verdict):
+    assert make_tree(with_gender_at(full, accuracy))["concealed"]["gender"]["verdict"] == verdict
+
+
+def test_nothing_is_called_hidden_by_attackers_that_miss_what_was_planted(full):
+    tree = make_tree(blind(with_gender_at(full, 0.505)))
+    assert not tree["controls"]["codes"]["planted"]["passed"]
+    assert tree["concealed"]["gender"]["verdict"] == "undecided"
+
+
+def test_without_originals_nothing_is_called_weakened(full):
+    tree = assemble(only(with_gender_at(full, 0.6), ("codes",)), asked_for={}, certificates={}, context={})
+    assert tree["concealed"]["gender"]["verdict"] == "readable"
+
+
+def test_small_groups_are_named_and_never_called_safe(tree, written):
+    assert tree["concealed"]["age"]["too_small"] == ["95+"]
+    assert tree["joint"][JOINT]["left_out"] == 2
+    text = words((written[0] / "report.html").read_text())
+    assert "Fewer than 10 people were judged, too few to say anything, of: 95+." in text
+    assert "nothing is said of the other 2." in text
+
+
+def test_undeclared_attributes_are_exposed_by_the_lower_limit_of_their_excess(tree, written):
+    assert tree["undeclared"]["beard"]["exposed"] is True
+    assert tree["undeclared"]["hat"]["exposed"] is False
+    text = words((written[0] / "report.html").read_text())
+    assert "2 other attributes of the data were watched" in text
+    assert "1 can be read more than 3 points above the floor" in text
+
+
+def test_json_is_strict_and_rounded_but_for_certificates(written, tree):
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is not JSON")
 
-    tree = json.loads((directory / "report.json").read_text(), parse_constant=refuse)
-    assert tree == report
-    assert tree["distortion"] == {"psnr_db": 20.1235, "ssim": None}
-    assert tree["rate_nats"] == 38.5
+    read_back = json.loads((written[0] / "report.json").read_text(), parse_constant=refuse)
+    assert read_back == tree
+    assert read_back["distortion"] == {"psnr_db": 20.1235, "ssim": None}
+    assert read_back["certificates"]["issued"][0]["bound"] == 0.58341
+
+
+def test_certificates_may_be_none(full):
+    tree = assemble(full, asked_for={}, certificates={}, context={})
+    assert tree["certificates"] == {"issued": [], "refused": []}
+    assert re.search(r"^certificates +none$", summary(tree), re.MULTILINE)
 
 
 class Page(HTMLParser):
@@ -108,6 +147,7 @@ class Page(HTMLParser):
         self.open: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag not in ("script", "link", "iframe")
         self.resources += [value or "" for name, value in attrs if name in ("src", "href")]
         if tag not in ("meta", "img"):
             self.open.append(tag)
@@ -116,39 +156,108 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_page_is_self_contained_and_well_formed(written):
-    page, text = Page(), (written[0] / "report.html").read_text()
+def check_page(text: str, pictures: int) -> None:
+    page = Page()
     page.feed(text)
     assert page.open == []
-    assert len(page.resources) == 2
+    assert len(page.resources) == pictures
     assert all(resource.startswith("data:image/png;base64,") for resource in page.resources)
     assert not re.search(r"https?://|@import|url\(", text)
 
 
-def test_page_says_in_words_what_the_higher_of_codes_and_pictures_tells(written):
-    text = (written[0] / "report.html").read_text().replace("\N{NO-BREAK SPACE}", " ")
-    assert "<strong>gender</strong>: the best reader is right 90.0 % of the time on originals" in text
-    assert "and 65.0 % on the pictures (between 64.0 % and 67.0 %)" in text
-    assert "the kept attributes alone give 55.1 %" in text
-    assert "[7.990, 8.020]</small> years" in text
+def test_page_is_self_contained_and_says_it_in_words(written):
+    html = (written[0] / "report.html").read_text()
+    check_page(html, pictures=2)
+    text = words(html)
+    assert "gender Not hidden The best attacker is right" in text
+    assert "age Weakened, not hidden" in text
+    assert "the code, by any method known or unknown, tells gender rightly for more than 58.4 %" in text
+    assert "Refused: age: sigma varies." in text
+    assert "gender: attackers on the codes alone were too weak." in text
     assert "Faces &amp; codes." in text
+    assert html.count("<details>") == 6
+    assert "A control failed" not in text
 
 
-def test_summary_fits_a_screen_and_has_the_decisive_figures(written):
-    _, summary = written
-    lines = summary.splitlines()
-    assert len(lines) <= 24
-    assert max(map(len, lines[:-1])) <= 100
-    gender = next(line for line in lines if line.startswith("gender"))
-    assert gender.split() == ["gender", "0.500", "0.551", "0.900", "0.600", "0.650", "0.800"]
+@pytest.mark.parametrize("sources", SUBSETS)
+def test_any_subset_of_sources_makes_a_report(full, sources, tmp_path):
+    bare = dataclasses.replace(only(full, sources), undeclared=(), joint={}, repeats={}, identity={}, warnings=())
+    tree = assemble(bare, asked_for={}, certificates={}, context={"people": {"train": 7000, "test": 600}})
+    lines = write_report(tmp_path, tree, {}).splitlines()
+    html = (tmp_path / "report.html").read_text()
+    check_page(html, pictures=1)
+    present = [source for source in ("originals", "codes", "pictures") if source in tree["concealed"]["gender"]]
+    assert present == list(sources)
+    assert f"<th>floor</th>{''.join(f'<th>{source}</th>' for source in sources)}<th>excess</th>" in html
+    gender = next(line for line in lines if line.startswith("gender")).split()
+    assert [cell != "-" for cell in gender[3:6]] == [name in sources for name in ("originals", "codes", "pictures")]
+    assert "PSNR" not in html
+    assert "Several codes of one photo</h2>" not in html
+
+
+def test_without_kept_attributes_the_report_is_still_written(full, tmp_path):
+    bare = dataclasses.replace(full, attributes=AttributeSet((GENDER, AGE)))
+    write_report(tmp_path, make_tree(bare), {})
+    assert "No attribute was declared as kept" in (tmp_path / "report.html").read_text()
+
+
+def test_a_failed_control_is_shown_first(full, tmp_path):
+    tree = make_tree(blind(full))
+    text = write_report(tmp_path, tree, {})
+    html = (tmp_path / "report.html").read_text()
+    assert html.index("A control failed") < html.index("To be hidden")
+    assert "<strong>planted labels, codes</strong>: failed" in html
+    assert "FAILED: planted on codes; read" in text
+
+
+def test_names_are_escaped_wherever_they_stand(tree, tmp_path):
+    hostile = json.loads(
+        json.dumps(tree).replace('"gender"', json.dumps(EVIL)).replace('"good"', json.dumps(EVIL)),
+    )
+    hostile["concealed"][EVIL]["too_small"] = [EVIL]
+    hostile["warnings"] = [EVIL]
+    hostile["undeclared"] = {EVIL: {**hostile["undeclared"]["beard"], "too_small": [EVIL]}}
+    hostile["kept"] = {EVIL: {**hostile["kept"]["pose"], "unit": EVIL}}
+    for one in hostile["certificates"]["issued"] + hostile["certificates"]["refused"]:
+        one.update(attribute=EVIL, reason=EVIL, plain_words=EVIL)
+    hostile["controls"]["codes"]["planted"] |= {"passed": False, "words": EVIL}
+    grid = PictureGrid(np.zeros((1, 1, 32, 32, 3), np.uint8), (EVIL,), (EVIL,), EVIL)
+    write_report(tmp_path, hostile, {"grid": grid})
+    html = (tmp_path / "report.html").read_text()
+    check_page(html, pictures=2)
+    assert html.count("&lt;script&gt;alert(&quot;$1 &amp; $2&quot;)") > 20
+
+
+def test_summary_has_the_decisive_figures(tree, written):
+    _, text = written
+    lines = text.splitlines()
+    gender, reading = next(line for line in lines if line.startswith("gender")), tree["concealed"]["gender"]
+    figures = [reading["chance"], reading["floor"], *(reading[s]["balanced_accuracy"] for s in list(reading)[-3:])]
+    figures += [reading["excess"]["value"], tree["asked_for"]["gender"]["balanced_accuracy"]]
+    assert gender.split() == ["gender", *(f"{value:.3f}" for value in figures), "readable"]
+    for start in ("jointly ", "pose ", "repeats ", "identity ", "undeclared    1 of 2", "controls ", "warnings "):
+        assert any(line.startswith(start) for line in lines), start
+    # A bound is rounded upwards.
+    assert "certificates  gender <= 0.584; refused for age" in lines
+
+
+def test_summary_fits_a_screen_whatever_there_is(tree):
+    many = {f"attribute_number_{i}": tree["concealed"]["gender"] for i in range(40)}
+    reading = tree["repeats"]["1"]["gender"]
+    crowded = {
+        **tree,
+        "concealed": many,
+        "kept": dict.fromkeys(many, tree["kept"]["smile"]),
+        "undeclared": dict.fromkeys(many, tree["undeclared"]["beard"]),
+        "repeats": {m: dict.fromkeys(many, reading) for m in tree["repeats"]},
+        "warnings": ["w" * 300, "many words " * 50],
+    }
+    lines = summary(crowded).splitlines()
+    assert len(lines) < 40  # The path of the report follows.
+    assert max(map(len, lines)) <= 100
+    assert "and 30 more in the whole report" in lines
 
 
 def test_pictures_are_png_files(written):
     for name in ("leakage", "concealed"):
         assert (written[0] / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_without_kept_attributes_the_report_is_still_written(report, tmp_path):
-    summary = write_report(tmp_path, {**report, "kept": {}, "asked_for": {}}, {})
-    assert "gender" in summary
-    assert "No attribute was declared as kept" in (tmp_path / "report.html").read_text()

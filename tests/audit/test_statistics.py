@@ -94,3 +94,52 @@ def test_intervals_of_r2_and_mean_absolute_error_cover_the_truth(noise, generato
 def test_perfect_values_have_no_unexplained_variance():
     values = np.arange(5.0)
     assert statistics.r2(values, values) == statistics.Estimate(1.0, (1.0, 1.0))
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60))
+def test_macro_f1_is_scikit_learns_and_lies_in_its_interval(pairs):
+    labels, predictions = np.array(pairs).T
+    estimate = statistics.macro_f1(labels, predictions)
+    expected = metrics.f1_score(labels, predictions, labels=np.unique(labels), average="macro", zero_division=0)
+    assert estimate.value == pytest.approx(expected)
+    assert 0 <= estimate.ci95[0] <= estimate.value <= estimate.ci95[1] <= 1
+
+
+def test_interval_of_macro_f1_covers_the_truth(generator):
+    # Two even classes of which a share .7 is read rightly: F1 is .7 for both.
+    covered = 0
+    for _ in range(WORLDS):
+        labels = generator.integers(0, 2, 300)
+        low, high = statistics.macro_f1(labels, labels ^ (generator.random(300) < 0.3)).ci95
+        covered += low <= 0.7 <= high
+    assert covered / WORLDS >= 0.92
+
+
+def test_information_is_cross_entropy_below_the_prior(generator):
+    labels = generator.integers(0, 3, 500)
+    probabilities = generator.dirichlet(np.ones(3), 500)
+    priors = np.full((500, 3), 1 / 3)
+    nats = statistics.information(labels, np.log(probabilities), np.log(priors)).value
+    assert nats == pytest.approx(np.log(3) - metrics.log_loss(labels, probabilities))
+
+
+def test_more_comparisons_widen_intervals_to_the_level_that_bonferroni_asks_for():
+    labels, predictions = np.repeat([0, 1], 100), np.tile([0, 1, 1, 1], 50)
+    plain, joint = (statistics.balanced_accuracy(labels, predictions, count).ci95 for count in (1, 10))
+    assert joint[0] < plain[0] < plain[1] < joint[1]
+    low, high = statistics.clopper_pearson(np.array([30]), np.array([100]), comparisons=10)
+    expected = stats.binomtest(30, 100).proportion_ci(0.995, method="exact")
+    np.testing.assert_allclose([low[0], high[0]], [expected.low, expected.high], atol=1e-12)
+
+
+def test_excess_over_a_floor_covers_the_truth(generator):
+    covered = 0
+    for _ in range(WORLDS):
+        labels = generator.integers(0, 2, 400)
+        figures = [
+            statistics.balanced_accuracy(labels, np.where(generator.random(400) < share, labels, 1 - labels))
+            for share in (0.7, 0.6)
+        ]
+        low, high = statistics.excess(*figures).ci95
+        covered += low <= 0.1 <= high
+    assert covered / WORLDS >= 0.94

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from conceal_jax.attributes import AGE_GROUPS, AttributeSet, Categorical, Continuous
-from conceal_jax.audit.targets import require_readable, targets_of, value_of
+from conceal_jax.audit.targets import Target, joint_targets, require_readable, targets_of, value_of
 
 ATTRIBUTES = AttributeSet(
     (Categorical("gender", ("male", "female")), Continuous("age", 0, 100, "years", edges=AGE_GROUPS)),
@@ -63,3 +63,17 @@ def test_one_class_only_is_refused():
     given = {**labels(50), "gender": np.ones(50)}
     with pytest.raises(ValueError, match="gender: all 50 labelled test examples have the same label"):
         require_readable(targets_of(ATTRIBUTES, labels(50)), targets_of(ATTRIBUTES, given))
+
+
+def test_a_joint_question_is_about_conjunctions_with_people_enough():
+    first = np.repeat([0, 0, 1, 1], [50, 50, 50, 5]).astype(np.int32)
+    second = np.repeat([0, 1, 0, 1], [50, 50, 50, 5]).astype(np.int32)
+    missing = np.where(np.arange(155) == 0, -1, first).astype(np.int32)
+    part = {"a": Target(missing, 2), "b": Target(second, 2)}
+    train, test, conjunctions = joint_targets(part, part, ["a", "b"])
+    assert conjunctions == ((0, 0), (0, 1), (1, 0))
+    assert train.class_count == 3
+    assert np.bincount(train.labels[train.known]).tolist() == [49, 50, 50]
+    np.testing.assert_array_equal(train.labels, test.labels)
+    assert not train.known[0]
+    assert not train.known[-5:].any()

@@ -1,0 +1,1 @@
+"""Measurements behind the figures in docs/; each is run as `python -m benchmarks.NAME`."""

@@ -1,0 +1,67 @@
+"""Scores made probabilities: a temperature fitted on people that the attacker did not learn from."""
+
+import dataclasses
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from conceal_jax.audit.targets import Target
+
+FLOOR = 1e-3
+"""Share of the prior mixed into every prediction: no attacker is ever certain."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """Turns an attacker's scores, learned with balanced classes, into log-probabilities.
+
+    Attributes:
+        temperature: by which scores are divided.
+        log_priors: float [classes], the classes' shares among the attacker's people; -inf for a class that none has.
+    """
+
+    temperature: float
+    log_priors: np.ndarray
+
+    def balanced(self, scores: np.ndarray) -> np.ndarray:
+        """Log-probabilities [N, classes] where all classes that were seen are equally likely beforehand."""
+        return _predict(scores, self.temperature, np.where(np.isfinite(self.log_priors), 0.0, -np.inf))
+
+    def natural(self, scores: np.ndarray) -> np.ndarray:
+        """Log-probabilities [N, classes] under the attacker's people's own shares."""
+        return _predict(scores, self.temperature, self.log_priors)
+
+
+def calibrate(scores: np.ndarray, choose: Target, learn: Target) -> Calibration:
+    """The temperature with the least cross-entropy on the people held out (Guo et al. 2017).
+
+    Args:
+        scores: float [N, classes] of the people held out.
+        choose: their labels.
+        learn: the labels of the people learned from, which give the priors.
+    """
+    counts = np.bincount(learn.labels[learn.known], minlength=learn.class_count)
+    with np.errstate(divide="ignore"):
+        log_priors = np.log(counts / counts.sum())
+    labels = choose.labels[choose.known]
+    known = np.isfinite(log_priors[labels])
+    rows, labels = scores[choose.known][known], labels[known]
+
+    def cross_entropy(log_temperature: float) -> float:
+        predicted = _predict(rows, np.exp(log_temperature), log_priors)
+        return float(-predicted[np.arange(len(labels)), labels].mean())
+
+    best = minimize_scalar(cross_entropy, bounds=(-5.0, 5.0), method="bounded") if len(labels) else None
+    return Calibration(float(np.exp(best.x)) if best is not None else 1.0, log_priors)
+
+
+def _predict(scores: np.ndarray, temperature: float, log_priors: np.ndarray) -> np.ndarray:
+    seen = np.isfinite(log_priors)
+    # A class that was seen may still be scored minus infinity; it is unlikely, not impossible.
+    finite = np.where(np.isfinite(scores), scores, np.nanmin(np.where(np.isfinite(scores), scores, np.nan)) - 10.0)
+    certain = log_softmax(finite[:, seen] / temperature + log_priors[seen], axis=1)
+    prior = log_softmax(log_priors[seen])
+    predicted = np.full(scores.shape, -np.inf)
+    predicted[:, seen] = np.logaddexp(np.log1p(-FLOOR) + certain, np.log(FLOOR) + prior)
+    return predicted

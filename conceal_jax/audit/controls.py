@@ -1,0 +1,124 @@
+"""Controls: questions whose answer is known beforehand, put to the attackers with every audit."""
+
+import dataclasses
+
+import numpy as np
+
+from conceal_jax.audit.statistics import Estimate
+from conceal_jax.audit.targets import Target
+
+PLANTED = "control:planted"
+SHUFFLED = "control:shuffled"
+
+FLIPPED = 0.3
+"""Share of the planted labels that are flipped: the best attacker there can be reads 1 - FLIPPED of them."""
+TOLERANCE = 0.05
+"""How far the attackers may stay below that before their figures are distrusted."""
+
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """Whether a control came out as it must.
+
+    Attributes:
+        name: `PLANTED` or `SHUFFLED`.
+        passed: it did.
+        words: a sentence for the report.
+    """
+
+    name: str
+    passed: bool
+    words: str
+
+
+def planted(train: np.ndarray, test: np.ndarray, seed: int) -> tuple[Target, Target]:
+    """The positive control: a binary label that the inputs tell, with a known Bayes accuracy of 1 - FLIPPED.
+
+    The label is whether a number lies above its median: for codes, the projection of the standardised code on a random
+    direction; for pictures, the mean brightness. A random share FLIPPED of the labels is then turned round. Scale,
+    direction and median are those of the training people, for both parts.
+
+    Args:
+        train, test: codes float [N, L], or pictures uint8 [N, S, S, 3].
+        seed: of the direction and of the flips.
+
+    Returns:
+        The targets of the training and of the test people; no label is missing.
+
+    Raises:
+        ValueError: there are no training people.
+    """
+    if not len(train):
+        raise ValueError("got no training people; a control needs them to be planted")
+    direction_seed, *flip_seeds = np.random.SeedSequence(seed).spawn(3)
+    if train.ndim == 4:
+        numbers = [_brightness(part) for part in (train, test)]
+    else:
+        mean, deviation = train.mean(axis=0), train.std(axis=0)
+        # A dimension that never varies has no scale.
+        direction = np.random.default_rng(direction_seed).normal(size=train.shape[1]) / np.where(
+            deviation, deviation, 1
+        )
+        numbers = [(part - mean) @ direction for part in (train, test)]
+    above = [part > np.median(numbers[0]) for part in numbers]
+    return _flipped(above[0], flip_seeds[0]), _flipped(above[1], flip_seeds[1])
+
+
+def shuffled(target: Target, seed: int) -> Target:
+    """The negative control: the known labels of a target in random order; the missing stay missing."""
+    known = np.flatnonzero(target.known)
+    labels = target.labels.copy()
+    labels[known] = labels[np.random.default_rng(seed).permutation(known)]
+    return dataclasses.replace(target, labels=labels)
+
+
+def judge_planted(best: Estimate) -> Verdict:
+    """Whether the attackers find a leak that is there.
+
+    Args:
+        best: balanced accuracy of the best attacker on `PLANTED`.
+    """
+    bayes = 1 - FLIPPED
+    passed = best.value >= bayes - TOLERANCE
+    found = f"a planted leak that tells a label at {bayes:.2f} was read at {_figure(best)}"
+    if passed:
+        return Verdict(PLANTED, True, f"passed: {found}")
+    return Verdict(
+        PLANTED, False, f"failed: {found}; the attackers miss what is there, often for want of people: trust no figure"
+    )
+
+
+def judge_shuffled(best: Estimate, chance: float = 0.5) -> Verdict:
+    """Whether the attackers find nothing where nothing is.
+
+    Args:
+        best: balanced accuracy of the best attacker on `SHUFFLED`, with an interval that allows for their number.
+        chance: 1 / number of classes.
+    """
+    low, high = best.ci95
+    passed = low <= chance <= high
+    found = f"shuffled labels, which nothing tells, were read at {_figure(best)} (chance {chance:.2f})"
+    if passed:
+        return Verdict(SHUFFLED, True, f"passed: {found}")
+    return Verdict(
+        SHUFFLED,
+        False,
+        f"failed: {found}; one audit in twenty shows this by chance: repeat it with another seed, and if it stays, "
+        "people are on both sides of the split",
+    )
+
+
+def _brightness(pictures: np.ndarray) -> np.ndarray:
+    return pictures.mean(axis=(1, 2), dtype=np.float32) @ _LUMA
+
+
+def _flipped(labels: np.ndarray, seed: np.random.SeedSequence) -> Target:
+    flips = np.random.default_rng(seed).random(len(labels)) < FLIPPED
+    return Target((labels ^ flips).astype(np.int32), 2)
+
+
+def _figure(estimate: Estimate) -> str:
+    low, high = estimate.ci95
+    return f"{estimate.value:.3f} ({low:.3f} to {high:.3f})"

@@ -1,0 +1,128 @@
+"""Anybody's representation, from an `.npz` file: codes or pictures, labels, perhaps persons and a split."""
+
+import zipfile
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from conceal_jax.attributes import AGE_GROUPS, MISSING_CLASS, Attribute, AttributeSet, Categorical, Continuous
+from conceal_jax.audit.examples import Posterior
+from conceal_jax.audit.subjects import Release
+
+INPUTS = ("codes", "pictures", "originals")
+POSTERIOR = ("posterior_mean", "posterior_std")
+PERSON, SPLIT = "person", "split"
+TRAIN, TEST = "train", ("test", "validation")
+MAX_CLASSES = 20
+"""Whole numbers with more different values than this are amounts, not classes."""
+
+
+def read_release(path: Path, kept: Collection[str] = ()) -> tuple[Release, AttributeSet, np.ndarray | None]:
+    """Reads a release for an audit.
+
+    The file holds `codes` [N, L] or `pictures` uint8 [N, S, S, 3] (or both: then the pictures are what a decoder at
+    hand makes of the codes), and one array [N] for each attribute: texts, or up to 20 different whole numbers, are
+    classes (an empty text or -1 is a missing label); other numbers are values (NaN is missing), of which an attribute
+    called "age" is read as the nine usual groups, any other as quarters of its range. Optional are `originals` like
+    `pictures`, `posterior_mean` and `posterior_std` [N, L], `person` [N], and `split` [N]: "train", and "test" or
+    "validation".
+
+    Args:
+        path: of the file.
+        kept: attributes that are not to be hidden.
+
+    Returns:
+        The release, what is concealed and kept, and bool [N]: who is in the test part (None without a split).
+
+    Raises:
+        ValueError: not such a file, or a part of it is missing, malformed or of another length.
+    """
+    arrays = _load(path)
+    special = {*INPUTS, *POSTERIOR, PERSON, SPLIT}
+    labels = {name: array for name, array in arrays.items() if name not in special}
+    _require(labels, kept, path)
+    specs = {name: _specify(name, array) for name, array in labels.items()}
+    attributes = AttributeSet(
+        tuple(spec for name, spec in specs.items() if name not in kept),
+        tuple(spec for name, spec in specs.items() if name in kept),
+    )
+    release = Release(
+        {name: _labels(specs[name], array) for name, array in labels.items()},
+        **{name: arrays.get(name) for name in INPUTS},
+        posterior=_posterior(arrays),
+        people=np.unique(arrays[PERSON], return_inverse=True)[1] if PERSON in arrays else None,
+        persons_known=PERSON in arrays,
+    )
+    return release, attributes, _test_part(arrays)
+
+
+def _load(path: Path) -> dict[str, np.ndarray]:
+    try:
+        # Opened here, as numpy leaves files open that it cannot read. It never unpickles: objects are refused.
+        with path.open("rb") as file:
+            arrays = np.load(file, allow_pickle=False)
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
+                raise ValueError("it holds one array without a name")
+            return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} cannot be read ({error}); write it with numpy.savez, without objects") from error
+
+
+def _require(labels: Mapping[str, np.ndarray], kept: Collection[str], path: Path) -> None:
+    unknown = sorted(set(kept) - set(labels))
+    if unknown:
+        raise ValueError(f"kept attributes {unknown} are not in {path}; it has {', '.join(labels) or 'no labels'}")
+    if not set(labels) - set(kept):
+        raise ValueError(f"{path} has no attribute that is to be hidden; add an array of labels, one for each person")
+    wrong = {name: array.shape for name, array in labels.items() if array.ndim != 1}
+    if wrong:
+        raise ValueError(f"{path} has labels of shapes {wrong}; give one label for each person")
+
+
+def _specify(name: str, array: np.ndarray) -> Attribute:
+    if array.dtype.kind in "UbS":
+        texts = sorted({str(text) for text in array.astype(str)} - {""})
+        return Categorical(name, tuple(texts))
+    if array.dtype.kind not in "iuf":
+        raise ValueError(f"{name} holds {array.dtype}; give texts or numbers")
+    known = array[~np.isnan(array)] if array.dtype.kind == "f" else array[array != MISSING_CLASS]
+    values = np.unique(known)
+    whole = bool(np.all(values == np.round(values)))
+    if whole and len(values) <= MAX_CLASSES:
+        return Categorical(name, tuple(f"{value:g}" for value in values))
+    low, high = (float(values[0]), float(values[-1])) if len(values) else (0.0, 1.0)
+    if name == "age" and low >= 0 and high > AGE_GROUPS[-1]:
+        return Continuous(name, 0.0, high, "years", edges=AGE_GROUPS)
+    return Continuous(name, low, high)
+
+
+def _labels(spec: Attribute, array: np.ndarray) -> np.ndarray:
+    if isinstance(spec, Continuous):
+        return np.where(array == MISSING_CLASS, np.nan, array).astype(np.float32) if array.dtype.kind in "iu" else array
+    if array.dtype.kind in "if" or array.dtype.kind == "u":
+        texts = np.array([f"{value:g}" for value in array.tolist()])
+    else:
+        texts = array.astype(str)
+    index = {text: number for number, text in enumerate(spec.classes)}
+    return np.array([index.get(text, MISSING_CLASS) for text in texts.tolist()], np.int32)
+
+
+def _posterior(arrays: Mapping[str, np.ndarray]) -> Posterior | None:
+    given = [name for name in POSTERIOR if name in arrays]
+    if not given:
+        return None
+    shapes = {name: arrays[name].shape if name in arrays else None for name in ("codes", *POSTERIOR)}
+    if len(set(shapes.values())) != 1:
+        raise ValueError(f"got shapes {shapes}; give the mean and the standard deviation of every code")
+    return Posterior(*(arrays[name].astype(np.float32) for name in POSTERIOR))
+
+
+def _test_part(arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    if SPLIT not in arrays:
+        return None
+    split = arrays[SPLIT].astype(str)
+    unknown = sorted(set(split.tolist()) - {TRAIN, *TEST})
+    if unknown:
+        raise ValueError(f"split holds {unknown}; allowed are {', '.join((TRAIN, *TEST))}")
+    return split != TRAIN

@@ -1,0 +1,35 @@
+"""Labeled Faces in the Wild (10,240 faces of 4,515 people), 64x64: Male and Young concealed, six attributes kept.
+
+    python train.py --config=configs/lfw.py --config.data.path=lfw.zip --config.data.labels=lfw_attributes.csv \
+        --workdir=runs/lfw
+    python evaluate.py --workdir=runs/lfw
+
+`data.path` is a folder or zip of the pictures. The CSV has the columns filename and identity, and the attributes of
+CelebA as scores from 0 to 1, counted as "yes" from 0.5 on; here they are the guesses of a model, not of people. All
+photos of a person (identity) are on one side of the split.
+
+Time: 9,200 training pictures for 20 epochs at 64 a step. Expected result: not measured yet (see docs/results.md).
+"""
+
+from conceal_jax.attributes import AttributeSet, Categorical
+from conceal_jax.config import Config, DataConfig, ModelConfig, ObjectiveConfig, TrainingConfig
+
+
+def _score(name: str) -> Categorical:
+    """An attribute given as a score from 0 to 1."""
+    return Categorical(name, ("no", "yes"), threshold=0.5)
+
+
+def get_config() -> Config:
+    """The bare method on LFW; a beta at which the decoder has to use the labels, as on UTKFace."""
+    kept = ("Smiling", "Eyeglasses", "Mouth_Slightly_Open", "Black_Hair", "Blond_Hair", "Wearing_Hat")
+    return Config(
+        attributes=AttributeSet((_score("Male"), _score("Young")), tuple(_score(name) for name in kept)),
+        # Few photos: a larger share is held out, so that enough people with two photos are.
+        data=DataConfig(source="folder", image_size=64, validation_fraction=0.2),
+        model=ModelConfig(latent_dim=64, widths=(48, 96, 192)),
+        objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=60.0),
+        training=TrainingConfig(
+            steps=2500, batch_size=64, evaluate_every=1000, pictures_every=1000, checkpoint_every=1000
+        ),
+    )
