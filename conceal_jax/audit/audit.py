@@ -155,8 +155,8 @@ def _require_strangers(train: Release, test: Release) -> None:
         both = np.intersect1d(train.people, test.people)
         if len(both):
             raise ValueError(
-                f"{len(both)} people are both among those learned from and among those judged; split by person, or leave "
-                "the split out"
+                f"{len(both)} people are both among those learned from and among those judged; split by person, "
+                "or leave the split out"
             )
 
 

@@ -28,7 +28,8 @@ def world(count: int, seed: int) -> Release:
         mean[:, column] = labels[name]
     std = np.full((count, 6), 0.5, np.float32)
     codes = mean + std * generator.normal(size=mean.shape).astype(np.float32)
-    return Release(labels, codes=codes, posterior=Posterior(mean, std), people=np.arange(count) + 10_000 * seed, persons_known=True)
+    people = np.arange(count) + 10_000 * seed
+    return Release(labels, codes=codes, posterior=Posterior(mean, std), people=people, persons_known=True)
 
 
 @pytest.fixture(scope="module")

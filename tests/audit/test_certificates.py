@@ -152,7 +152,8 @@ def test_wrong_arguments_are_errors_and_no_refusals(people, changes, message):
 def test_a_certificate_for_a_privacy_officer_and_for_json(people):
     certificate = certify_finite_code(*people, 2, attribute="gender", release=FINITE, audit_set=STRANGERS, jointly=3)
     words = certificate.plain_words()
-    for part in ("gender", f"{math.ceil(1000 * certificate.bound) / 10:.1f} %", "50.0 %", "4,000 people", "adults in Utopia", "95 %"):
+    bound = f"{math.ceil(1000 * certificate.bound) / 10:.1f} %"
+    for part in ("gender", bound, "50.0 %", "4,000 people", "adults in Utopia", "95 %"):
         assert part in words
     assert "2 other certificates" in words
     assert json.loads(json.dumps(certificate.to_json())) == certificate.to_json()
