@@ -162,7 +162,7 @@ def shrunken(config: Config) -> Config:
             checkpoint_every=2,
             steps_per_call=min(config.training.steps_per_call, 2),
         ),
-        evaluation=dataclasses.replace(config.evaluation, attack_examples=128, cnn_epochs=1, batch_size=16),
+        evaluation=dataclasses.replace(config.evaluation, attack_examples=128, cnn_epochs=1, quick=True, batch_size=16),
     )
 
 

@@ -118,7 +118,8 @@ def test_the_demo_trains_and_is_reported(tmp_path, capsys):
     report = json.loads((tmp_path / "report" / "report.json").read_text())
     assert report["distortion"].keys() == {"psnr_db", "ssim"}
     assert report["concealed"].keys() == {"gender", "ethnicity", "age"}
-    assert report["kept"].keys() == {"smile", "hair", "glasses", "brightness", "background", "pose"}
+    declared = {"smile", "hair", "glasses", "brightness", "background", "pose"}
+    assert report["kept"].keys() == declared | {"luminance", "red_green", "blue_yellow"}
     assert report["asked_for"].keys() == report["concealed"].keys()
     for figures in report["concealed"].values():
         assert {"chance", "floor", "originals", "codes", "pictures"} <= figures.keys()
@@ -127,6 +128,22 @@ def test_the_demo_trains_and_is_reported(tmp_path, capsys):
     names = {path.name for path in (tmp_path / "report").iterdir()}
     assert {"report.json", "report.html", "concealed.png", "asked_for.png"} <= names
     assert "gender" in capsys.readouterr().out
+
+
+def test_anybodys_codes_are_audited(tmp_path, capsys):
+    generator = np.random.default_rng(0)
+    gender = generator.integers(0, 2, 400)
+    codes = generator.normal(size=(400, 4)) + 2 * gender[:, None]
+    np.savez(tmp_path / "codes.npz", codes=codes, gender=gender, smile=generator.integers(0, 2, 400))
+    command = [f"--codes={tmp_path / 'codes.npz'}", f"--out={tmp_path / 'out'}", "--kept=smile"]
+    evaluate.main(command)
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["concealed"]["gender"]["codes"]["balanced_accuracy"] > 0.9
+    assert report["kept"].keys() == {"smile"}
+    assert "gender" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        evaluate.main(command[:1])
+    assert "--codes needs --out=DIR" in capsys.readouterr().err
 
 
 BLOCKED = """

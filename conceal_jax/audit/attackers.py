@@ -11,6 +11,7 @@ from conceal_jax.audit.linear import LinearAttacker, MajorityAttacker
 from conceal_jax.audit.mixture import MixtureAttacker
 from conceal_jax.audit.moments import MomentsAttacker
 from conceal_jax.audit.perceptrons import PerceptronAttacker
+from conceal_jax.audit.quadratic import QuadraticAttacker
 
 
 @runtime_checkable
@@ -42,11 +43,12 @@ def full_suite(seed: int, white_box: bool) -> list[Attacker]:
     """
     attackers: list[Attacker] = [
         *quick_suite(seed),
-        PerceptronAttacker(384, seed, epochs=10, networks=1),
+        PerceptronAttacker(384, seed, epochs=10, networks=1, whiten=True),
         TreesAttacker(seed),
         NeighboursAttacker(),
         KernelAttacker(seed),
         MomentsAttacker(),
+        QuadraticAttacker(),
     ]
     return [*attackers, MixtureAttacker()] if white_box else attackers
 

@@ -8,10 +8,10 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 from sklearn.linear_model import Ridge
-from sklearn.preprocessing import StandardScaler
 
 from conceal_jax.audit.examples import Examples
 from conceal_jax.audit.targets import Target
+from conceal_jax.audit.whitening import Whitening
 
 TOLERANCE = {"gtol": 1e-4, "ftol": 1e-8, "maxiter": 500}
 Candidate = TypeVar("Candidate")
@@ -135,13 +135,13 @@ def _logistic_objective(
 
 
 class LinearAttacker:
-    """Balanced multinomial logistic regression for classes, ridge regression for values, on standardised inputs."""
+    """Balanced multinomial logistic regression for classes, ridge regression for values, on whitened inputs."""
 
     name = "linear"
 
     def fit(self, learn: Examples, choose: Examples) -> "LinearAttacker":
         """Learns on `learn`; each target's penalty is the best on `choose`."""
-        self._scaler = StandardScaler().fit(learn.inputs)
+        self._scaler = Whitening().fit(learn.inputs)
         learned, judged = self._scaler.transform(learn.inputs), self._scaler.transform(choose.inputs)
         self._models = {}
         for name in answerable(learn, choose):
@@ -151,8 +151,8 @@ class LinearAttacker:
 
     def predict(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
         """By target: scores [N, classes], or values [N]."""
-        standardised = self._scaler.transform(inputs)
-        return {name: model.answer(standardised) for name, model in self._models.items()}
+        whitened = self._scaler.transform(inputs)
+        return {name: model.answer(whitened) for name, model in self._models.items()}
 
 
 class MajorityAttacker:

@@ -1,6 +1,7 @@
 """An attacker that looks at moments: it finds leaks for which networks need far more people."""
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +19,7 @@ TAIL = 5e-4
 TAIL_PEOPLE = 3
 """The least number of them."""
 PAIRED_AXES = 512
+TRIPLED_AXES = 64
 MOMENTS_AT_ONCE = 256
 
 
@@ -80,21 +82,28 @@ def _hermite(axes: np.ndarray) -> np.ndarray:
     return hermevander(axes.T.astype(np.float64), DEGREE)
 
 
-def moment_pairs(axis_count: int) -> np.ndarray:
-    """Which moments are looked at: int [M, 2], the rows of `moment_basis` of which each is the product.
+def moment_factors(axis_count: int) -> np.ndarray:
+    """Which moments are looked at: int [M, 3], the rows of `moment_basis` of which each is the product.
 
     They are all of the rows themselves, and of each two of the first 512 axes the product and that of the signs.
     """
     rows = np.arange(1, 1 + (DEGREE + COSINES + 3) * axis_count + 2)
     first, second = np.triu_indices(min(axis_count, PAIRED_AXES), k=1)
-    alone = np.stack([rows, np.zeros_like(rows)], axis=1)
-    products = np.stack([first, second], axis=1) + 1
-    return np.concatenate([alone, products, products + axis_count])
+    products = np.stack([first + 1, second + 1], axis=1)
+    pairs = np.concatenate([np.stack([rows, np.zeros_like(rows)], axis=1), products, products + axis_count])
+    return np.pad(pairs, ((0, 0), (0, 1)))
 
 
-def moments(basis: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """The moments `pairs` int [M, 2] of N people: float32 [M, N]."""
-    return basis[pairs[:, 0]] * basis[pairs[:, 1]]
+def sign_triples(axis_count: int) -> np.ndarray:
+    """int [M, 3]: the rows of `moment_basis` that hold the signs of each three of the first 64 axes."""
+    triples = itertools.combinations(range(min(axis_count, TRIPLED_AXES)), 3)
+    return np.array(list(triples), int).reshape(-1, 3) + 1 + axis_count
+
+
+def moments(basis: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """The moments `factors` int [M, 3] of N people: float32 [M, N]."""
+    product = basis[factors[:, 0]] * basis[factors[:, 1]]
+    return product * basis[factors[:, 2]] if factors[:, 2].any() else product
 
 
 def associations(features: np.ndarray, targets: Sequence[Target]) -> np.ndarray:
@@ -121,6 +130,20 @@ def associations(features: np.ndarray, targets: Sequence[Target]) -> np.ndarray:
     return shares
 
 
+def sign_associations(signs: np.ndarray, targets: Sequence[Target]) -> np.ndarray:
+    """`associations` of features +1 and -1 that have mean zero, or nearly so: a fraction of the work.
+
+    Args:
+        signs: float32 [M, N].
+    """
+    directions = [_directions(target) for target in targets]
+    known = np.stack([target.known for target in targets], axis=1).astype(np.float32)
+    seen = signs @ np.concatenate([known / np.sqrt(known.sum(axis=0)), *directions], axis=1)
+    ends = np.cumsum([len(targets), *(each.shape[1] for each in directions)])[:-1]
+    means, *explained = np.split(np.square(seen), ends, axis=1)
+    return (np.stack([each.sum(axis=1) for each in explained]) - means.T) / known.sum(axis=0)[:, None]
+
+
 def _directions(target: Target) -> np.ndarray:
     """Orthonormal columns float32 [N, k], zero where the label is missing, that span the constant and the labels."""
     known = target.known
@@ -134,21 +157,32 @@ def _directions(target: Target) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _MomentsModel:
-    """A linear model on the moments `pairs`, standardised by `means` and `deviations`."""
+    """A linear model on the moments `factors`, standardised by `means` and `deviations`."""
 
-    pairs: np.ndarray
+    factors: np.ndarray
     means: np.ndarray
     deviations: np.ndarray
     model: LinearModel
 
     def answer(self, basis: np.ndarray) -> np.ndarray:
-        return self.model.answer(((moments(basis, self.pairs) - self.means) / self.deviations).T)
+        return self.model.answer(((moments(basis, self.factors) - self.means) / self.deviations).T)
+
+
+def _ranked(basis: np.ndarray, axis_count: int, targets: Sequence[Target]) -> tuple[np.ndarray, np.ndarray]:
+    """All moments int [M, 3], and what each has to do with each target, float32 [targets, M]."""
+    factors, shares = [], []
+    for every, associate in ((moment_factors(axis_count), associations), (sign_triples(axis_count), sign_associations)):
+        for chunk in np.array_split(every, -(-len(every) // MOMENTS_AT_ONCE)) if len(every) else ():
+            factors.append(chunk)
+            shares.append(associate(moments(basis, chunk), targets))
+    return np.concatenate(factors), np.concatenate(shares, axis=1)
 
 
 class MomentsAttacker:
     """A linear attacker on the few moments of the code that have most to do with a target.
 
-    All moments of `moment_pairs` are ranked by `associations`; how many of the first are used is chosen.
+    All moments of `moment_factors` and `sign_triples` are ranked by `associations`; how many of the first are used is
+    chosen.
     """
 
     name = "moments"
@@ -163,13 +197,11 @@ class MomentsAttacker:
         self._sorted = np.sort(learn.inputs, axis=0)
         self._polynomials = orthonormal_polynomials(self._axes(learn.inputs))
         learned, judged = self._basis(learn.inputs), self._basis(choose.inputs)
-        names, pairs = answerable(learn, choose), moment_pairs(learn.inputs.shape[1])
-        chunks = np.array_split(pairs, -(-len(pairs) // MOMENTS_AT_ONCE))
-        targets = [learn.targets[name] for name in names]
-        shares = np.concatenate([associations(moments(learned, chunk), targets) for chunk in chunks], axis=1)
+        names = answerable(learn, choose)
+        factors, shares = _ranked(learned, learn.inputs.shape[1], [learn.targets[name] for name in names])
         self._models = {}
         for name, share in zip(names, shares, strict=True):
-            models = self._models_on(learned, pairs[np.argsort(-share)[: self.counts[-1]]], learn.targets[name])
+            models = self._models_on(learned, factors[np.argsort(-share)[: self.counts[-1]]], learn.targets[name])
             self._models[name] = best({model: model.answer(judged) for model in models}, choose.targets[name])
         return self
 
@@ -185,7 +217,7 @@ class MomentsAttacker:
         return self._scaler.transform(np.clip(inputs, *self._limits)).astype(np.float32)
 
     def _models_on(self, basis: np.ndarray, ranked: np.ndarray, target: Target) -> list[_MomentsModel]:
-        """A model for each number of the first among the `ranked` pairs."""
+        """A model for each number of the first among the `ranked` moments."""
         features = moments(basis, ranked)
         means, deviations = features.mean(axis=1, keepdims=True), features.std(axis=1, keepdims=True)
         deviations = np.where(deviations > 0, deviations, 1)

@@ -21,10 +21,11 @@ from conceal_jax.audit.learning import (
     shuffled_batches,
 )
 from conceal_jax.audit.questions import question_sheet
+from conceal_jax.audit.whitening import Whitening
 
 
 class PerceptronAttacker:
-    """Perceptrons with two hidden layers on standardised codes, under a class-balanced loss.
+    """Perceptrons with two hidden layers on standardised or whitened codes, under a class-balanced loss.
 
     For every target `networks` of them start from weights of their own; each keeps the weights of the epoch that did
     best on the people held out for choosing, and a target's networks are averaged.
@@ -33,22 +34,25 @@ class PerceptronAttacker:
         width: hidden units of a layer.
         seed: of the weights and of the order of the examples.
         epochs, networks: passes over the examples, networks for each target.
+        whiten: scale principal components instead of each number of a code.
     """
 
     batch_size = 512
     learning_rate = 4e-3
     weight_decay = 1e-2
 
-    def __init__(self, width: int = 128, seed: int = 0, *, epochs: int = 14, networks: int = 2) -> None:
+    def __init__(
+        self, width: int = 128, seed: int = 0, *, epochs: int = 14, networks: int = 2, whiten: bool = False
+    ) -> None:
         self.name = f"mlp-{width}"
-        self._width, self._seed, self._epochs, self._networks = width, seed, epochs, networks
+        self._width, self._seed, self._epochs, self._networks, self._whiten = width, seed, epochs, networks, whiten
 
     def fit(self, learn: Examples, choose: Examples) -> "PerceptronAttacker":
-        self._scaler = StandardScaler().fit(learn.inputs)
+        self._scaler = (Whitening() if self._whiten else StandardScaler()).fit(learn.inputs)
         self._sheet = question_sheet(learn.targets)
         # The same questions are put to every network of a target.
         learned, chosen = (
-            device_examples(self._standardise(part.inputs), self._sheet.of(part.targets).repeated(self._networks))
+            device_examples(self._scaled(part.inputs), self._sheet.of(part.targets).repeated(self._networks))
             for part in (learn, choose)
         )
         repeated = self._sheet.repeated(self._networks)
@@ -57,11 +61,11 @@ class PerceptronAttacker:
         return self
 
     def predict(self, inputs: np.ndarray) -> Mapping[str, np.ndarray]:
-        outputs = np.asarray(self._model.apply(self._params, jnp.asarray(self._standardise(inputs))))
+        outputs = np.asarray(self._model.apply(self._params, jnp.asarray(self._scaled(inputs))))
         by_network = outputs.reshape(len(inputs), self._networks, -1, outputs.shape[-1])
         return self._sheet.scores(by_network.mean(axis=1))
 
-    def _standardise(self, inputs: np.ndarray) -> np.ndarray:
+    def _scaled(self, inputs: np.ndarray) -> np.ndarray:
         return self._scaler.transform(inputs).astype(np.float32)
 
     def _train(self, learned: DeviceExamples, chosen: DeviceExamples, class_counts: tuple[int, ...]) -> PyTree:

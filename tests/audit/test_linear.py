@@ -18,6 +18,7 @@ from conceal_jax.audit.linear import (
     loss,
 )
 from conceal_jax.audit.targets import Target
+from conceal_jax.audit.whitening import Whitening
 
 LEARN, CHOOSE, TEST = np.arange(1500), np.arange(1500, 2000), np.arange(2000, 3000)
 
@@ -79,7 +80,7 @@ def test_the_penalty_is_the_best_on_the_people_for_choosing():
         labels = (slope * codes[:, 0] + generator.logistic(size=3000) > 0).astype(np.int32)
         examples = Examples(codes, {"y": Target(labels, 2)})
         attacker = LinearAttacker().fit(examples.take(few), examples.take(CHOOSE))
-        scaler = StandardScaler().fit(codes[few])
+        scaler = Whitening().fit(codes[few])
         models = list(linear_models(scaler.transform(codes[few]), examples.targets["y"].take(few), [1e-4, 1e-2, 1.0]))
         others = [
             loss(model.answer(scaler.transform(codes[CHOOSE])), examples.targets["y"].take(CHOOSE)) for model in models

@@ -14,10 +14,12 @@ from conceal_jax.audit.moments import (
     MomentsAttacker,
     associations,
     moment_basis,
-    moment_pairs,
+    moment_factors,
     moments,
     orthonormal_polynomials,
     ranks,
+    sign_associations,
+    sign_triples,
 )
 from conceal_jax.audit.targets import Target
 
@@ -145,7 +147,7 @@ def test_moments_are_functions_of_one_axis_of_all_and_products_of_two():
     axes = np.random.default_rng(3).normal(size=(20, 4)).astype(np.float32)
     polynomials, norm = orthonormal_polynomials(axes), np.square(axes).sum(axis=1)
     shares = np.random.default_rng(4).random((4, 20))
-    features = moments(moment_basis(axes, polynomials, shares), moment_pairs(4))
+    features = moments(moment_basis(axes, polynomials, shares), moment_factors(4))
     higher = [hermevander(axes[:, i].astype(np.float64), 6) @ polynomials[i] for i in range(4)]
     pairs = [axes[:, i] * axes[:, j] for i in range(4) for j in range(i + 1, 4)]
     expected = [*axes.T, *np.sign(axes.T), *(higher[i][:, degree] for degree in range(2, 7) for i in range(4))]
@@ -165,6 +167,22 @@ def test_associations_rank_as_scikit_learns_tests():
     ratio = f_classif(known, labels[~missing])[0] * 2 / (np.sum(~missing) - 3)
     np.testing.assert_allclose(of_classes, ratio / (1 + ratio), rtol=1e-3)
     np.testing.assert_allclose(of_values, r_regression(known, values[~missing]) ** 2, rtol=1e-3)
+
+
+def test_triples_of_signs_are_ranked_like_everything_else():
+    generator = np.random.default_rng(5)
+    axes = generator.normal(size=(4000, 5)).astype(np.float32)
+    labels = (np.sign(axes[:, [0, 2, 4]]).prod(axis=1) > 0).astype(np.int32)
+    missing = generator.random(4000) < 0.2
+    targets = [Target(np.where(missing, -1, labels), 2), Target(np.where(missing, np.nan, axes[:, 1] ** 3), 0)]
+    shares = np.zeros((5, 4000))
+    triples = sign_triples(5)
+    features = moments(moment_basis(axes, orthonormal_polynomials(axes), shares), triples)
+    expected = [np.sign(axes[:, [i, j, k]]).prod(1) for i in range(5) for j in range(i + 1, 5) for k in range(j + 1, 5)]
+    np.testing.assert_array_equal(features, expected)
+    np.testing.assert_allclose(sign_associations(features, targets), associations(features, targets), atol=5e-3)
+    found = triples[sign_associations(features, targets)[0].argmax()] - 6
+    assert found.tolist() == [0, 2, 4]
 
 
 def test_a_feature_that_does_not_vary_has_nothing_to_do_with_anything():
