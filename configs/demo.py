@@ -8,7 +8,7 @@ brightness, background and pose read from concealed pictures at .94 or more; see
 """
 
 from conceal_jax.attributes import AGE_GROUPS, AttributeSet, Categorical, Continuous
-from conceal_jax.config import Config, DataConfig, ModelConfig, ObjectiveConfig, TrainingConfig
+from conceal_jax.config import Config, DataConfig, EvaluationConfig, ModelConfig, ObjectiveConfig, TrainingConfig
 
 
 def get_config() -> Config:
@@ -36,4 +36,5 @@ def get_config() -> Config:
         training=TrainingConfig(
             steps=2500, batch_size=32, evaluate_every=500, pictures_every=1000, checkpoint_every=1000
         ),
+        evaluation=EvaluationConfig(attack_examples=5000),
     )

@@ -7,6 +7,7 @@ import numpy as np
 
 from conceal_jax.audit.classical import KernelAttacker, NeighboursAttacker, TreesAttacker
 from conceal_jax.audit.examples import Examples
+from conceal_jax.audit.histograms import HistogramAttacker
 from conceal_jax.audit.linear import LinearAttacker, MajorityAttacker
 from conceal_jax.audit.mixture import MixtureAttacker
 from conceal_jax.audit.moments import MomentsAttacker
@@ -47,6 +48,7 @@ def full_suite(seed: int, white_box: bool) -> list[Attacker]:
         TreesAttacker(seed),
         NeighboursAttacker(),
         KernelAttacker(seed),
+        HistogramAttacker(),
         MomentsAttacker(),
         QuadraticAttacker(),
     ]

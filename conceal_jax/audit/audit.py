@@ -142,7 +142,7 @@ def audit(
         floors=_floors(sides, attributes, watched, settings),
         originals=originals,
         codes=codes,
-        pictures=judge(seen, _questions(sides, "pictures", settings)[1].targets) if seen else {},
+        pictures=judge(seen, _questions(sides, "pictures", settings)[1].targets, settings.folds) if seen else {},
         repeats={} if settings.quick else _read_repeats(sides, attributes, settings),
         identity={} if settings.folds else _identify(sides, settings.seed),
         warnings=_warnings(codes, [spec.name for spec in attributes.concealed]),
@@ -228,7 +228,7 @@ def _read_originals(sides: Sides, settings: Settings) -> tuple[dict[str, Reading
     train, test = _questions(sides, "originals", settings)
     reader = _network(settings, 0)
     settings.progress("originals")
-    return judge(_ask(train, test, [reader], settings), test.targets), reader
+    return judge(_ask(train, test, [reader], settings), test.targets, settings.folds), reader
 
 
 def _answer_pictures(sides: Sides, reader: PictureReader | None, settings: Settings) -> Answers:
@@ -265,7 +265,7 @@ def _read_codes(sides: Sides, seen: Answers, settings: Settings) -> dict[str, Re
     for (train, test), attackers in rounds:
         settings.progress(f"codes: {', '.join(test.targets)}")
         answers = _ask(train, test, attackers, settings)
-        readings |= judge({**answers, **_through_decoder(seen, test.targets)}, test.targets)
+        readings |= judge({**answers, **_through_decoder(seen, test.targets)}, test.targets, settings.folds)
     return readings
 
 
@@ -307,7 +307,7 @@ def _read_repeats(sides: Sides, attributes: AttributeSet, settings: Settings) ->
         seen, unseen = (repeated(part, releases, (settings.seed, side)) for side, part in enumerate((train, test)))
         attackers: list[Attacker] = [LinearAttacker(), PerceptronAttacker(128, settings.seed)]
         answers = _ask(unseen if settings.folds else seen, unseen, attackers, settings)
-        readings[str(releases)] = judge(answers, unseen.targets)
+        readings[str(releases)] = judge(answers, unseen.targets, settings.folds)
     return readings
 
 
@@ -328,7 +328,7 @@ def _floors(
         )
         for side in sides
     )
-    readings = judge(_ask(train, test, floor_attackers(settings.seed), settings), test.targets)
+    readings = judge(_ask(train, test, floor_attackers(settings.seed), settings), test.targets, settings.folds)
     return {name: floor_of(reading) for name, reading in readings.items()}
 
 

@@ -67,7 +67,7 @@ def attack_out_of_fold(
     """
     require_readable(people.targets, people.targets)
     answers = answer_out_of_fold(people, attackers, folds=folds, seed=seed, progress=progress)
-    return judge(answers, people.targets)
+    return judge(answers, people.targets, folds)
 
 
 def answer_out_of_fold(

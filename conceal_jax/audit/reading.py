@@ -1,6 +1,7 @@
 """How well attackers read: their answers judged against the labels of people they never saw."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -79,22 +80,35 @@ class Reading:
         return Estimate(self.best.decisive.value, (max(lows), max(highs)))
 
 
-def judge(answers: Answers, targets: Targets) -> dict[str, Reading]:
+def judge(answers: Answers, targets: Targets, folds: int = 0) -> dict[str, Reading]:
     """Readings by attribute of attackers that answered the same questions.
+
+    Answers out of fold are not independent: those about two people come from attackers that learned from each other's
+    labels. Intervals are then widened by sqrt(1 + folds / (folds - 1)) (Nadeau and Bengio 2003).
 
     Args:
         answers: by attacker and target.
         targets: the true labels. `NAME` and `value_of(NAME)` are two questions about one attribute.
+        folds: how many folds there were; 0 where the people judged are no attacker's.
     """
     names = dict.fromkeys(name.removesuffix(VALUE_SUFFIX) for name in targets)
-    return {name: _reading(name, answers, targets) for name in names}
+    widening = math.sqrt(1 + folds / (folds - 1)) if folds else 1.0
+    return {name: _reading(name, answers, targets, widening) for name in names}
 
 
-def _reading(name: str, answers: Answers, targets: Targets) -> Reading:
+def _reading(name: str, answers: Answers, targets: Targets, widening: float) -> Reading:
     decisive = name if name in targets else value_of(name)
     able = {attacker: each for attacker, each in answers.items() if decisive in each}
-    figures = [_figures(attacker, name, each, targets, len(able)) for attacker, each in able.items()]
-    return Reading(tuple(figures), support(targets[decisive]))
+    figures = (_figures(attacker, name, each, targets, len(able)) for attacker, each in able.items())
+    return Reading(tuple(_widened(each, widening) for each in figures), support(targets[decisive]))
+
+
+def _widened(figures: Figures, factor: float) -> Figures:
+    if factor == 1.0:
+        return figures
+    metrics = {name: statistics.widened(estimate, factor) for name, estimate in figures.metrics.items()}
+    simultaneous = statistics.widened(Estimate(figures.decisive.value, figures.simultaneous), factor).ci95
+    return Figures(figures.attacker, metrics, simultaneous)
 
 
 def _figures(attacker: str, name: str, answers: Mapping[str, Answer], targets: Targets, comparisons: int) -> Figures:

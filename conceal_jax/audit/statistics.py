@@ -27,6 +27,15 @@ class Estimate:
     ci95: tuple[float, float]
 
 
+def widened(estimate: Estimate, factor: float) -> Estimate:
+    """The estimate with both limits so many times as far away."""
+    low, high = estimate.ci95
+    return Estimate(
+        estimate.value,
+        (estimate.value - factor * (estimate.value - low), estimate.value + factor * (high - estimate.value)),
+    )
+
+
 def clopper_pearson(successes: np.ndarray, trials: np.ndarray, comparisons: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """Exact 95 % limits of binomial proportions (Clopper and Pearson 1934); 0 and 1 where nothing limits them.
 

@@ -48,7 +48,9 @@ def test_every_attacker_reads_the_leak_as_well_as_can_be(found):
         "trees",
         "neighbours",
         "kernel",
+        "histograms",
         "moments",
+        "quadratic",
         "mixture",
         "ensemble",
     }

@@ -76,3 +76,11 @@ def test_support_counts_known_labels_and_missing_ones_are_not_judged(labels):
     ]
     assert reading.support == (150, 150, 0)
     assert reading.best.decisive.value == 1
+
+
+def test_intervals_out_of_fold_are_wider(labels):
+    answers = {"one": {"group": answer(np.random.default_rng(0).random(400) < 0.7, labels)}}
+    target = {"group": Target(labels, 2)}
+    plain, folded = (judge(answers, target, folds)["group"].best.decisive for folds in (0, 5))
+    assert plain.value == folded.value
+    np.testing.assert_allclose(np.subtract(folded.ci95, plain.value), 1.5 * np.subtract(plain.ci95, plain.value))
