@@ -7,7 +7,7 @@
 duplicate_group and smile_probability named like it (utkface_extra.csv), or given as `data.extra`, is joined if it is
 there; without it there is no kept attribute, and only equal files count as duplicates.
 
-Time: 7 to 10 minutes to train and 5 to evaluate on two cores. Expected: PSNR 20.6 dB at 37 nats; see
+Time: 5 to 10 minutes to train and 7 to 12 to evaluate on two cores. Expected: PSNR 20.6 dB at 37 nats; see
 docs/results.md for what is still told.
 """
 
