@@ -20,7 +20,9 @@ class Whitening:
         standardised = self._scaler.transform(inputs)
         variances, directions = np.linalg.eigh(np.atleast_2d(np.cov(standardised, rowvar=False)))
         kept = variances > LEAST_VARIANCE * variances[-1]
-        self._matrix = directions[:, kept] / np.sqrt(variances[kept])
+        # Inputs that never vary keep one direction, so that there is something to learn nothing from.
+        kept[-1] = True
+        self._matrix = directions[:, kept] / np.sqrt(np.where(variances > 1e-20, variances, 1)[kept])
         return self
 
     def transform(self, inputs: np.ndarray) -> np.ndarray:

@@ -33,3 +33,8 @@ def test_one_number_is_standardised(inputs):
     white = Whitening().fit(inputs[:, :1]).transform(inputs[:, :1])
     assert white.shape == (4000, 1)
     assert white.std() == pytest.approx(1, rel=1e-3)
+
+
+def test_inputs_that_never_vary_are_a_zero():
+    constant = np.full((50, 3), 0.1)
+    np.testing.assert_allclose(Whitening().fit(constant).transform(constant), np.zeros((50, 1)), atol=1e-9)
