@@ -36,5 +36,5 @@ def get_config() -> Config:
         training=TrainingConfig(
             steps=2500, batch_size=32, evaluate_every=500, pictures_every=1000, checkpoint_every=1000
         ),
-        evaluation=EvaluationConfig(attack_examples=5000),
+        evaluation=EvaluationConfig(attack_examples=6000),
     )

@@ -31,7 +31,7 @@ class PictureReader:
         progress: is told of every epoch.
     """
 
-    batch_size = 128
+    batch_size = 64
     learning_rate = 3e-3
     weight_decay = 0.05
 
