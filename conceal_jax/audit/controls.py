@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from conceal_jax.audit.statistics import Estimate
+from conceal_jax.audit.statistics import Estimate, widened
 from conceal_jax.audit.targets import Target
 
 PLANTED = "control:planted"
@@ -14,6 +14,10 @@ FLIPPED = 0.3
 """Share of the planted labels that are flipped: the best attacker there can be reads 1 - FLIPPED of them."""
 TOLERANCE = 0.05
 """How far the attackers may stay below that before their figures are distrusted."""
+
+CAUTION = 1.4
+"""How much wider limits are at 99.9 % confidence than at 95 % (for a suite of about ten): with several controls in every
+audit, one false alarm in twenty would be too many."""
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -97,7 +101,7 @@ def judge_shuffled(best: Estimate, chance: float = 0.5) -> Verdict:
         best: balanced accuracy of the best attacker on `SHUFFLED`, with an interval that allows for their number.
         chance: 1 / number of classes.
     """
-    low, high = best.ci95
+    low, high = widened(best, CAUTION).ci95
     passed = low <= chance <= high
     found = f"shuffled labels, which nothing tells, were read at {_figure(best)} (chance {chance:.2f})"
     if passed:
@@ -105,7 +109,7 @@ def judge_shuffled(best: Estimate, chance: float = 0.5) -> Verdict:
     return Verdict(
         SHUFFLED,
         False,
-        f"failed: {found}; one audit in twenty shows this by chance: repeat it with another seed, and if it stays, "
+        f"failed: {found}; one audit in a thousand shows this by chance: repeat it with another seed, and if it stays, "
         "people are on both sides of the split",
     )
 

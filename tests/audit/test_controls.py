@@ -105,7 +105,14 @@ def test_verdict_on_the_planted_leak(value, passed):
 
 @pytest.mark.parametrize(
     ("low", "high", "chance", "passed"),
-    [(0.49, 0.53, 0.5, True), (0.51, 0.55, 0.5, False), (0.19, 0.22, 0.2, True), (0.49, 0.53, 0.2, False)],
+    [
+        (0.49, 0.53, 0.5, True),
+        (0.51, 0.55, 0.5, False),
+        # Beyond 95 %, but not beyond 99.9 %: 0.53 - 1.4 * 0.025.
+        (0.505, 0.555, 0.5, True),
+        (0.19, 0.22, 0.2, True),
+        (0.49, 0.53, 0.2, False),
+    ],
 )
 def test_verdict_on_shuffled_labels(low, high, chance, passed):
     verdict = judge_shuffled(Estimate((low + high) / 2, (low, high)), chance)
