@@ -3,8 +3,8 @@
 python train.py                              # into runs/demo
 python evaluate.py --workdir=runs/demo
 
-Time: 3 to 4 minutes to train and 2 to evaluate on two cores. Expected: PSNR 27 dB at 117 nats; smile, hair, glasses,
-brightness, background and pose read from concealed pictures at .94 or more; see docs/results.md.
+Time: 3 to 4 minutes to train and 3 to evaluate on two cores. Expected: PSNR 27 dB at 118 nats; smile, hair, glasses,
+brightness, background and pose read from concealed pictures at .93 or more; see docs/results.md.
 """
 
 from conceal_jax.attributes import AGE_GROUPS, AttributeSet, Categorical, Continuous
