@@ -16,8 +16,8 @@ TOLERANCE = 0.05
 """How far the attackers may stay below that before their figures are distrusted."""
 
 CAUTION = 1.4
-"""How much wider limits are at 99.9 % confidence than at 95 % (for a suite of about ten): with several controls in every
-audit, one false alarm in twenty would be too many."""
+"""How much wider limits are at 99.9 % confidence than at 95 % (for a suite of about ten): with several controls in
+every audit, one false alarm in twenty would be too many."""
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
