@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from conceal_jax.appearance import APPEARANCE
 from conceal_jax.attributes import Attribute, AttributeSet
 from conceal_jax.audit.attackers import Attacker, full_suite, quick_suite
 from conceal_jax.audit.cnn import PictureReader, StaleReader
@@ -19,7 +20,7 @@ from conceal_jax.audit.reading import Answers, Reading, judge
 from conceal_jax.audit.repeats import RELEASES, repeated
 from conceal_jax.audit.subjects import Release, Source
 from conceal_jax.audit.targets import VALUE_SUFFIX, Targets, joint_targets, require_readable, targets_of, unreadable
-from conceal_jax.audit.utility import APPEARANCE, Identification, identification
+from conceal_jax.audit.utility import Identification, identification
 
 SOURCES: tuple[Source, ...] = ("originals", "codes", "pictures")
 JOINT_SEPARATOR = " x "
