@@ -59,6 +59,14 @@ class Collection:
             read=lambda index: read(int(indices[index])),
         )
 
+    def for_selection(self, share: float) -> "Collection":
+        """The training items alone; those of a share of the groups, drawn once and for all, are for validation."""
+        train = self.subset("train")
+        groups = np.unique(train.group)
+        chosen = np.random.default_rng(0).permutation(groups)[: max(1, round(share * len(groups)))]
+        split = np.where(np.isin(train.group, chosen), "validation", "train").astype(object)
+        return dataclasses.replace(train, split=split)
+
 
 @dataclasses.dataclass(frozen=True)
 class Items:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int32, Shaped, UInt8
@@ -27,6 +28,11 @@ class Resident(NamedTuple):
     images: np.ndarray
     labels: dict[str, np.ndarray]
     valid: np.ndarray
+
+    def draw(self, order: Array, flip: Array, rows: Array) -> dict[str, Any]:
+        """Gathers and mirrors a batch; see `draw_batch`."""
+        images, labels, valid = jax.tree.map(jnp.asarray, tuple(self))
+        return draw_batch(images, labels, valid, order, flip, rows)
 
 
 def load_resident(

@@ -20,6 +20,8 @@ from conceal_jax.data.tfds_source import read_tfds
 from conceal_jax.data.undeclared import undeclared_attributes
 from conceal_jax.data.utkface import read_utkface
 
+SELECTION_SHARE = 0.1
+
 
 def open_collection(config: DataConfig, attributes: AttributeSet, seed: int) -> Collection:
     """Indexes a collection: names, labels, splits and groups. Pictures are read later, when asked for.
@@ -34,7 +36,7 @@ def open_collection(config: DataConfig, attributes: AttributeSet, seed: int) -> 
         ValueError: the source, a label file or a column is missing, or a split separates a group.
     """
     items = _labelled_items(config, attributes, seed)
-    return build_collection(items, _present(attributes, items), config.validation_fraction)
+    return _split(build_collection(items, _present(attributes, items), config.validation_fraction), config)
 
 
 def open_with_undeclared(
@@ -50,7 +52,12 @@ def open_with_undeclared(
     present = _present(attributes, items)
     undeclared = undeclared_attributes(items, attributes)
     every = dataclasses.replace(present, kept=(*present.kept, *undeclared))
-    return build_collection(items, every, config.validation_fraction), undeclared
+    return _split(build_collection(items, every, config.validation_fraction), config), undeclared
+
+
+def _split(collection: Collection, config: DataConfig) -> Collection:
+    """The collection in its splits, or its training people alone where settings are to be chosen by some of them."""
+    return collection.for_selection(SELECTION_SHARE) if config.selection else collection
 
 
 def _labelled_items(config: DataConfig, attributes: AttributeSet, seed: int) -> Items:

@@ -138,6 +138,16 @@ def test_synthetic_faces_pass_through_both_paths(faces: AttributeSet) -> None:
         assert_equal(resident, stream)
 
 
+def test_settings_are_chosen_by_training_people_alone(faces: AttributeSet) -> None:
+    config = DataConfig(synthetic_count=200, image_size=SIZE)
+    whole = open_collection(config, faces, seed=1)
+    chosen = open_collection(dataclasses.replace(config, selection=True), faces, seed=1)
+    judged, learned = set(chosen.subset("validation").names), set(chosen.subset("train").names)
+    assert judged | learned == set(whole.subset("train").names)
+    assert not judged & learned
+    assert len(judged) == round(0.1 * len(whole.subset("train")))
+
+
 @given(st.integers(0, 2**31 - 1), st.integers(0, 10**6))
 def test_an_epoch_is_a_permutation_that_depends_on_seed_and_epoch(seed: int, epoch: int) -> None:
     order, flip = epoch_order(seed, epoch, 50)
