@@ -1,6 +1,7 @@
 """Audits a trained run, or anybody's codes or pictures.
 
 python evaluate.py --workdir=RUN                       writes RUN/report/
+python evaluate.py --workdir=RUN --folds=5             writes RUN/report-folds/: attackers learn from validation people
 python evaluate.py --codes=FILE.npz --out=DIR          writes DIR/; the file is described in docs/audit.md
 """
 
@@ -9,7 +10,7 @@ import logging
 import sys
 from pathlib import Path
 
-from conceal_jax.evaluation import audit_file, evaluate_run
+from conceal_jax.evaluation import audit_file, cross_fit_run, evaluate_run
 from conceal_jax.logs import configure_logging
 from conceal_jax.memory import keep_freed_memory
 
@@ -22,7 +23,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     what.add_argument("--codes", type=Path, help=".npz with codes or pictures, and labels")
     parser.add_argument("--out", type=Path, help="directory of the report (with --codes)")
     parser.add_argument("--kept", default="", help="attributes that are not to be hidden, as NAME,NAME (with --codes)")
-    parser.add_argument("--folds", type=int, default=0, help="judge everyone, in so many folds (with --codes)")
+    parser.add_argument("--folds", type=int, default=0, help="judge everyone, in so many folds")
     parser.add_argument("--seed", type=int, default=0, help="of everything random (with --codes)")
     options = parser.parse_args(arguments)
     if options.codes and not options.out:
@@ -38,6 +39,8 @@ def main(arguments: list[str]) -> None:
     if options.codes:
         kept = [name.strip() for name in options.kept.split(",") if name.strip()]
         summary = audit_file(options.codes, options.out, kept, folds=options.folds, seed=options.seed)
+    elif options.folds:
+        summary = cross_fit_run(options.workdir, options.folds)
     else:
         summary = evaluate_run(options.workdir)
     logging.info("the report is written")

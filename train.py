@@ -7,7 +7,6 @@ an interrupted run goes on where its last checkpoint stands.
 """
 
 import argparse
-import logging
 import sys
 from pathlib import Path
 
@@ -41,11 +40,7 @@ def main(arguments: list[str]) -> None:
     workdir = options.workdir or Path("runs") / Path(options.config.partition(":")[0]).stem
     keep_freed_memory()
     use_host_devices(config.training.batch_size)
-    state = train(config, workdir)
-    if int(state.step) < config.training.steps:
-        logging.info("stopped at step %d; the same command goes on from there", int(state.step))
-    else:
-        logging.info("trained; for the report: python evaluate.py --workdir=%s", workdir)
+    train(config, workdir)
 
 
 if __name__ == "__main__":

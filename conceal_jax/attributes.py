@@ -23,7 +23,7 @@ __all__ = ["AGE_GROUPS", "MISSING_CLASS", "Attribute", "AttributeSet", "Categori
 
 @dataclasses.dataclass(frozen=True)
 class AttributeSet:
-    """The attributes of a collection: those that are concealed, and those kept (declared for evaluation only)."""
+    """The attributes of a collection: those that are concealed, and those that must survive."""
 
     concealed: tuple[Attribute, ...]
     kept: tuple[Attribute, ...] = ()

@@ -18,7 +18,8 @@ from typing import Any, Literal, Union
 
 from conceal_jax import __version__, attributes
 from conceal_jax.attributes import AttributeSet
-from conceal_jax.config import Config, require, shrunken, validate
+from conceal_jax.config import Config, shrunken
+from conceal_jax.config_validation import require, validate
 
 
 def load_config(path: str, overrides: Mapping[str, str] | None = None) -> Config:

@@ -12,16 +12,23 @@ import numpy as np
 from jaxtyping import PyTree
 
 from conceal_jax import config_files
-from conceal_jax.attributes import Attribute, AttributeSet, Categorical
+from conceal_jax.appearance import APPEARANCE, appearance
+from conceal_jax.attributes import MISSING_CLASS, Attribute, AttributeSet, Categorical
 from conceal_jax.audit import report
 from conceal_jax.audit.audit import Audit, Settings, audit
-from conceal_jax.audit.certificates import CertificateRefusedError, ReleaseDescription, certify_noise_mechanism
+from conceal_jax.audit.certificates import (
+    AuditSet,
+    Certificate,
+    CertificateRefusedError,
+    ReleaseDescription,
+    certify_finite_code,
+    certify_noise_mechanism,
+)
 from conceal_jax.audit.examples import Posterior, draw_folds
 from conceal_jax.audit.protocol import asked_for
 from conceal_jax.audit.reading import Reading
 from conceal_jax.audit.release_file import read_release
 from conceal_jax.audit.subjects import Release
-from conceal_jax.audit.utility import APPEARANCE, appearance
 from conceal_jax.config import Config
 from conceal_jax.data.collection import Collection
 from conceal_jax.data.resident import Resident, load_resident
@@ -30,10 +37,9 @@ from conceal_jax.models.vae import VAE, create_model
 from conceal_jax.plots import PictureGrid
 from conceal_jax.release.encode import decode_codes, encode_pictures, encode_posteriors
 from conceal_jax.training import run_directory
-from conceal_jax.training.checkpoint import restore_run
 from conceal_jax.training.evaluation import Evaluator
-from conceal_jax.training.parallel import create_mesh, replicated_like
-from conceal_jax.training.state import create_optimizer, create_state
+from conceal_jax.training.parallel import create_mesh
+from conceal_jax.training.stages import trained_state
 
 logger = logging.getLogger(__name__)
 
@@ -60,10 +66,8 @@ def load_run(workdir: Path) -> Run:
     """
     config = config_files.load(workdir / run_directory.CONFIG)
     attributes = AttributeSet.load(workdir / run_directory.ATTRIBUTES)
-    model, mesh = create_model(config), create_mesh()
-    fresh = create_state(model, create_optimizer(config.training), config)
-    state = restore_run(workdir / run_directory.CHECKPOINTS, replicated_like(fresh, mesh))
-    return Run(config, attributes, model, state.ema_params, int(state.step))
+    state = trained_state(workdir, config, attributes, create_mesh())
+    return Run(config, attributes, create_model(config), state.averaged_model(), int(state.step))
 
 
 def evaluate_run(workdir: Path) -> str:
@@ -104,9 +108,41 @@ def evaluate_run(workdir: Path) -> str:
         "rate_nats": figures["rate"],
     }
     tree = report.assemble(
-        found, asked_for=_agreement(run, found, test), certificates=_certificates(run), context=context
+        found, asked_for=_agreement(run, found, test), certificates=_certificates(run, test), context=context
     )
     return report.write_report(workdir / run_directory.REPORT, tree, _grids(run, test))
+
+
+def cross_fit_run(workdir: Path, folds: int) -> str:
+    """Audits a run's codes by attackers that learn from people the encoder never saw; writes `workdir/report-folds/`.
+
+    Everyone is a validation person: those of a fold are judged by attackers that learn from the other folds.
+
+    Args:
+        workdir: a trained run.
+        folds: 2 or more.
+
+    Returns, raises: as `evaluate_run`.
+    """
+    start = time.perf_counter()
+    run = load_run(workdir)
+    config = run.config
+    collection, _ = open_with_undeclared(config.data, run.attributes, config.seed)
+    validation = collection.subset("validation")
+    decoded = load_resident(validation, config.data.image_size, config.data.crop)
+    released = _release(run, validation, decoded, 1)
+    codes = dataclasses.replace(released, pictures=None, originals=None)
+    settings = Settings(seed=config.seed, quick=config.evaluation.quick, folds=folds, progress=logger.info)
+    found = audit(codes, codes, run.attributes, settings=settings)
+    context = {
+        "people": {"train": len(codes), "test": len(codes)},
+        "seed": config.seed,
+        "step": run.step,
+        "folds": folds,
+        "seconds": round(time.perf_counter() - start, 1),
+    }
+    tree = report.assemble(found, asked_for={}, certificates=_certificates(run, codes), context=context)
+    return report.write_report(workdir / run_directory.REPORT_FOLDS, tree, {})
 
 
 def audit_file(path: Path, out: Path, kept: Sequence[str] = (), *, folds: int = 0, seed: int = 0) -> str:
@@ -170,7 +206,10 @@ def _release(run: Run, people: Collection, decoded: Resident, index: int) -> Rel
         codes=codes,
         pictures=decode_codes(run.model, run.params, codes, run.attributes.neutral_vector(), size),
         originals=originals,
-        posterior=Posterior(*encode_posteriors(run.model, run.params, originals, size)),
+        # What is rounded afterwards does not follow its Gaussian.
+        posterior=None
+        if run.config.censor.levels
+        else Posterior(*encode_posteriors(run.model, run.params, originals, size)),
         people=people.group[decoded.valid],
         persons_known=people.persons_known,
     )
@@ -185,18 +224,44 @@ def _agreement(run: Run, found: Audit, test: Release) -> dict[str, Reading]:
     return asked_for(found.reader, granted, asked, run.attributes)
 
 
-def _certificates(run: Run) -> dict[str, list[dict[str, Any]]]:
+def _certificates(run: Run, test: Release) -> dict[str, list[dict[str, Any]]]:
     """Certificates of the run's release, or why there are none."""
-    # The encoder chooses sigma for every photo, nothing clips its mean, and each encoding draws new noise.
-    release = ReleaseDescription("gaussian", neutral_depends_on_photo=False, repeats_identical=False)
     issued, refused = [], []
     for spec in run.attributes.concealed:
-        priors = np.full(len(spec.group_names), 1 / len(spec.group_names))
         try:
-            issued.append(certify_noise_mechanism(release, attribute=spec.name, priors=priors).to_json())
+            issued.append(_certificate(spec, run, test).to_json())
         except CertificateRefusedError as error:
             refused.append({"attribute": spec.name, "reason": str(error)})
     return {"issued": issued, "refused": refused}
+
+
+def _certificate(spec: Attribute, run: Run, test: Release) -> Certificate:
+    """Of a finite code, one release of each photo, by one photo of each of the people not learned from."""
+    classes = len(spec.group_names)
+    if not run.config.censor.levels:
+        # The encoder chooses sigma for every photo, nothing clips its mean, and each encoding draws new noise.
+        release = ReleaseDescription("gaussian", neutral_depends_on_photo=False, repeats_identical=False)
+        return certify_noise_mechanism(release, attribute=spec.name, priors=np.full(classes, 1 / classes))
+    labels = spec.groups(test.labels[spec.name])
+    known = np.flatnonzero(labels != MISSING_CLASS)
+    people = known if test.people is None else known[np.unique(test.people[known], return_index=True)[1]]
+    _, values = np.unique(test.inputs("codes"), axis=0, return_inverse=True)
+    return certify_finite_code(
+        values[people],
+        labels[people],
+        classes,
+        attribute=spec.name,
+        release=ReleaseDescription(
+            "finite", neutral_depends_on_photo=False, repeats_identical=False, releases_per_photo=1
+        ),
+        audit_set=AuditSet(
+            population=f"whoever the validation people of {run.config.data.source} with a known label were drawn from",
+            used_in_training=False,
+            used_in_selection=run.config.data.selection,
+            one_photo_per_person=True,
+        ),
+        jointly=len(run.attributes.concealed),
+    )
 
 
 def _refused(attributes: AttributeSet, reason: str) -> dict[str, list[dict[str, Any]]]:

@@ -11,7 +11,15 @@ Time: 162,770 training pictures for 10 epochs at 256 a step. Expected result: no
 """
 
 from conceal_jax.attributes import AttributeSet, Categorical
-from conceal_jax.config import Config, DataConfig, ModelConfig, ObjectiveConfig, TrainingConfig
+from conceal_jax.config import (
+    CensorConfig,
+    Config,
+    DataConfig,
+    ModelConfig,
+    ObjectiveConfig,
+    PenaltyConfig,
+    TrainingConfig,
+)
 
 
 def _score(name: str) -> Categorical:
@@ -20,12 +28,14 @@ def _score(name: str) -> Categorical:
 
 
 def get_config() -> Config:
-    """The bare method on CelebA."""
+    """Learn to see, censor, refit the decoder, as on UTKFace."""
     kept = ("Smiling", "Eyeglasses", "Mouth_Slightly_Open", "Black_Hair", "Blond_Hair", "Wearing_Hat")
     return Config(
         attributes=AttributeSet((_score("Male"), _score("Young")), tuple(_score(name) for name in kept)),
         data=DataConfig(source="celeb_a", image_size=64, crop="center", loader="stream"),
-        model=ModelConfig(latent_dim=64, widths=(48, 96, 192)),
-        objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=20.0),
+        model=ModelConfig(latent_dim=128, widths=(48, 96, 192)),
+        objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=2.0),
         training=TrainingConfig(steps=6360, batch_size=256, evaluate_every=1000, pictures_every=1000),
+        censor=CensorConfig(steps=2000, latent_dim=64, beta=0.5, neutral=0.5, kept=150.0, refit_steps=600),
+        penalty=PenaltyConfig(adversary=2500.0),
     )

@@ -8,7 +8,16 @@ brightness, background and pose read from concealed pictures at .93 or more; see
 """
 
 from conceal_jax.attributes import AGE_GROUPS, AttributeSet, Categorical, Continuous
-from conceal_jax.config import Config, DataConfig, EvaluationConfig, ModelConfig, ObjectiveConfig, TrainingConfig
+from conceal_jax.config import (
+    CensorConfig,
+    Config,
+    DataConfig,
+    EvaluationConfig,
+    ModelConfig,
+    ObjectiveConfig,
+    PenaltyConfig,
+    TrainingConfig,
+)
 
 
 def get_config() -> Config:
@@ -34,7 +43,9 @@ def get_config() -> Config:
         model=ModelConfig(latent_dim=64, widths=(32, 64, 128), blocks=(1, 1, 1)),
         objective=ObjectiveConfig(likelihood="gaussian", scale=0.07, beta=3.0),
         training=TrainingConfig(
-            steps=2500, batch_size=32, evaluate_every=500, pictures_every=1000, checkpoint_every=1000
+            steps=2000, batch_size=32, evaluate_every=500, pictures_every=1000, checkpoint_every=1000
         ),
+        censor=CensorConfig(steps=1000, latent_dim=64, beta=0.5, neutral=0.5, kept=150.0, refit_steps=200),
+        penalty=PenaltyConfig(adversary=2500.0),
         evaluation=EvaluationConfig(attack_examples=6000),
     )

@@ -10,11 +10,19 @@ Time: 86,744 training pictures for 10 epochs at 128 a step. Expected result: not
 """
 
 from conceal_jax.attributes import AttributeSet, Categorical
-from conceal_jax.config import Config, DataConfig, ModelConfig, ObjectiveConfig, TrainingConfig
+from conceal_jax.config import (
+    CensorConfig,
+    Config,
+    DataConfig,
+    ModelConfig,
+    ObjectiveConfig,
+    PenaltyConfig,
+    TrainingConfig,
+)
 
 
 def get_config() -> Config:
-    """The bare method on FairFace."""
+    """Learn to see, censor, refit the decoder, as on UTKFace."""
     return Config(
         attributes=AttributeSet(
             concealed=(
@@ -36,7 +44,9 @@ def get_config() -> Config:
             ),
         ),
         data=DataConfig(source="fairface", image_size=64),
-        model=ModelConfig(latent_dim=64, widths=(48, 96, 192)),
-        objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=20.0),
+        model=ModelConfig(latent_dim=128, widths=(48, 96, 192)),
+        objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=2.0),
         training=TrainingConfig(steps=6780, batch_size=128),
+        censor=CensorConfig(steps=2000, latent_dim=64, beta=0.5, neutral=0.5, kept=150.0, refit_steps=600),
+        penalty=PenaltyConfig(adversary=2500.0),
     )

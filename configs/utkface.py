@@ -12,11 +12,19 @@ docs/results.md for what is still told.
 """
 
 from conceal_jax.attributes import AGE_GROUPS, AttributeSet, Categorical, Continuous
-from conceal_jax.config import Config, DataConfig, ModelConfig, ObjectiveConfig, TrainingConfig
+from conceal_jax.config import (
+    CensorConfig,
+    Config,
+    DataConfig,
+    ModelConfig,
+    ObjectiveConfig,
+    PenaltyConfig,
+    TrainingConfig,
+)
 
 
 def get_config() -> Config:
-    """The bare method: labels beside the latent, no penalty; a beta at which the decoder has to use them."""
+    """Learn to see at a low beta, then take out what adversaries find, then refit the decoder."""
     return Config(
         attributes=AttributeSet(
             concealed=(
@@ -36,9 +44,11 @@ def get_config() -> Config:
             kept=(Categorical("smile", ("no", "yes"), column="smile_probability", threshold=0.5, optional=True),),
         ),
         data=DataConfig(source="utkface", image_size=64),
-        model=ModelConfig(latent_dim=64, widths=(48, 96, 192)),
-        objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=60.0),
+        model=ModelConfig(latent_dim=128, widths=(48, 96, 192)),
+        objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=2.0),
         training=TrainingConfig(
             steps=2000, batch_size=64, evaluate_every=1000, pictures_every=1000, checkpoint_every=1000
         ),
+        censor=CensorConfig(steps=2000, latent_dim=64, beta=0.5, neutral=0.5, kept=150.0, refit_steps=600),
+        penalty=PenaltyConfig(adversary=2500.0, attribute_weights=(1.0, 1.3, 1.3)),
     )

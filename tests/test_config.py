@@ -5,7 +5,8 @@ import pytest
 
 from conceal_jax import config_files
 from conceal_jax.attributes import AttributeSet, Categorical
-from conceal_jax.config import Config, shrunken, validate
+from conceal_jax.config import Config, shrunken
+from conceal_jax.config_validation import validate
 
 CONFIG = Config(attributes=AttributeSet((Categorical("gender", ("male", "female")),)))
 

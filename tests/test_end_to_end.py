@@ -128,6 +128,29 @@ def test_the_demo_trains_and_is_reported(tmp_path, capsys):
     names = {path.name for path in (tmp_path / "report").iterdir()}
     assert {"report.json", "report.html", "concealed.png", "asked_for.png"} <= names
     assert "gender" in capsys.readouterr().out
+    evaluate.main([f"--workdir={tmp_path}", "--folds=2"])
+    crossed = json.loads((tmp_path / "report-folds" / "report.json").read_text())
+    assert crossed["folds"] == 2
+    assert crossed["people"] == {"train": 16, "test": 16}
+    assert crossed["concealed"].keys() == report["concealed"].keys()
+    assert "pictures" not in crossed["concealed"]["gender"]
+
+
+@pytest.mark.parametrize("selection", [False, True])
+def test_a_finite_code_is_certified_by_people_who_chose_nothing(tmp_path, selection):
+    arguments = ["--config.data.source=synthetic", f"--config.data.selection={selection}"]
+    train.main(["--config=configs/utkface_8bit.py:shrunken", *arguments, f"--workdir={tmp_path}"])
+    evaluate.main([f"--workdir={tmp_path}"])
+    certificates = json.loads((tmp_path / "report" / "report.json").read_text())["certificates"]
+    issued, refused = certificates["issued"], certificates["refused"]
+    named = {certificate["attribute"]: certificate for certificate in (*issued, *refused)}
+    assert named.keys() == {"gender", "ethnicity", "age"}
+    if selection:
+        assert not issued
+        assert "selection" in named["gender"]["reason"]
+    else:
+        assert not refused
+        assert all(item["chance"] < item["bound"] <= 1 and item["releases"] == 1 for item in issued)
 
 
 def test_anybodys_codes_are_audited(tmp_path, capsys):

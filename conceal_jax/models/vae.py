@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from conceal_jax.config import Config
 from conceal_jax.models.bottleneck import GaussianBottleneck, Posterior
+from conceal_jax.models.censor import Censor
 from conceal_jax.models.decoder import Decoder
 from conceal_jax.models.encoder import Encoder
 
@@ -29,6 +30,7 @@ class VAE(nn.Module):
         encoder, bottleneck, decoder: its parts.
         scale: of a pixel's likelihood; the starting value when learned.
         learn_scale: whether the logarithm of the scale is a parameter.
+        censor: between the bottleneck and the released code; without one, the bottleneck's codes are released.
     """
 
     encoder: Encoder
@@ -36,6 +38,12 @@ class VAE(nn.Module):
     decoder: Decoder
     scale: float = 0.1
     learn_scale: bool = False
+    censor: Censor | None = None
+
+    @property
+    def latent_dim(self) -> int:
+        """Length of a released code."""
+        return (self.censor or self).bottleneck.latent_dim
 
     def setup(self) -> None:
         start = float(np.log(self.scale))
@@ -52,22 +60,26 @@ class VAE(nn.Module):
         """Encodes pictures in [0, 1], samples their codes and decodes them under the labels."""
         posterior = self.encode(images)
         codes = self.sample(posterior, noise)
-        logits = self.decoder(self.bottleneck.join(codes, label_vectors))
-        return Output(posterior, codes, logits, self.log_scale)
+        return Output(posterior, codes, self._logits(codes, label_vectors), self.log_scale)
 
     def encode(self, images: Float[Array, "batch height width channels"]) -> Posterior:
         """q(z|x) of pictures in [0, 1]."""
+        first = self.encode_first(images)
+        return first if self.censor is None else self.censor.encode(first.mean)
+
+    def encode_first(self, images: Float[Array, "batch height width channels"]) -> Posterior:
+        """What the censor's codes are made from: the bottleneck's own posterior of pictures in [0, 1]."""
         return self.bottleneck.posterior(self.encoder(images))
 
     def sample(self, posterior: Posterior, noise: Float[Array, "batch latent"]) -> Float[Array, "batch latent"]:
         """Codes drawn from posteriors with noise from N(0, I)."""
-        return self.bottleneck.sample(posterior, noise)
+        return (self.censor or self).bottleneck.sample(posterior, noise)
 
     def decode(
         self, codes: Float[Array, "batch latent"], label_vectors: Float[Array, "batch labels"]
     ) -> Float[Array, "batch height width channels"]:
         """Pictures in [0, 1] of codes under label vectors."""
-        return jax.nn.sigmoid(self.decoder(self.bottleneck.join(codes, label_vectors)))
+        return jax.nn.sigmoid(self._logits(codes, label_vectors))
 
     def conceal(
         self,
@@ -78,9 +90,21 @@ class VAE(nn.Module):
         """Pictures in [0, 1] that show the given pictures under other, for example neutral, labels."""
         return self.decode(self.sample(self.encode(images), noise), label_vectors)
 
+    def _logits(
+        self, codes: Float[Array, "batch latent"], label_vectors: Float[Array, "batch labels"]
+    ) -> Float[Array, "batch height width channels"]:
+        first = codes if self.censor is None else self.censor.decode(codes, label_vectors)
+        return self.decoder(self.bottleneck.join(first, label_vectors))
 
-def create_model(config: Config) -> VAE:
-    """The model a configuration describes."""
+
+def create_model(config: Config, *, censored: bool = True) -> VAE:
+    """The model a configuration describes.
+
+    Args:
+        config: of a run.
+        censored: False leaves the censor out, as the first stage of training does; otherwise there is one if the
+            configuration trains one.
+    """
     model, dtype = config.model, jnp.dtype(config.model.dtype)
     return VAE(
         encoder=Encoder(model.patch, model.widths, model.blocks, dtype),
@@ -88,7 +112,15 @@ def create_model(config: Config) -> VAE:
         decoder=Decoder(config.data.image_size, model.patch, model.widths, model.blocks, dtype),
         scale=config.objective.scale,
         learn_scale=config.objective.learn_scale,
+        censor=create_censor(config) if censored and config.censor.steps else None,
     )
+
+
+def create_censor(config: Config) -> Censor:
+    """The censor a configuration describes."""
+    settings = config.censor
+    bottleneck = GaussianBottleneck(len(settings.levels) or settings.latent_dim, settings.levels)
+    return Censor(bottleneck, settings.width, config.model.latent_dim)
 
 
 def init_params(model: VAE, config: Config, key: PRNGKeyArray) -> PyTree:
@@ -96,5 +128,5 @@ def init_params(model: VAE, config: Config, key: PRNGKeyArray) -> PyTree:
     size = config.data.image_size
     images = jnp.zeros((1, size, size, 3))
     labels = jnp.zeros((1, config.attributes.width))
-    noise = jnp.zeros((1, config.model.latent_dim))
+    noise = jnp.zeros((1, model.latent_dim))
     return jax.jit(model.init)(key, images, labels, noise)["params"]

@@ -68,7 +68,7 @@ def decode_codes(
 
 
 def _sample(model: VAE, params: PyTree, images: Array, rows: Array, key: PRNGKeyArray) -> Array:
-    noise = jax.vmap(lambda row: jax.random.normal(jax.random.fold_in(key, row), (model.bottleneck.latent_dim,)))(rows)
+    noise = jax.vmap(lambda row: jax.random.normal(jax.random.fold_in(key, row), (model.latent_dim,)))(rows)
     posterior = model.apply({"params": params}, images.astype(jnp.float32) / 255.0, method="encode")
     codes: Any = model.apply({"params": params}, posterior, noise, method="sample")
     return codes

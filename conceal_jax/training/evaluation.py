@@ -77,7 +77,7 @@ def _preview(
     attributes: AttributeSet,
 ) -> Array:
     originals = images.astype(jnp.float32) / 255.0
-    noise = jax.random.normal(key, (len(images), model.bottleneck.latent_dim))
+    noise = jax.random.normal(key, (len(images), model.latent_dim))
     neutral = jnp.broadcast_to(attributes.neutral_vector(), (len(images), attributes.width))
     concealed: list[Any] = [
         model.apply({"params": params}, originals, label_vectors, noise, method="conceal")

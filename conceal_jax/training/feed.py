@@ -4,7 +4,8 @@ Both see the same batches in the same order with the same flips: the order is a 
 (`data.order`), the position in it a function of the step.
 """
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,12 +13,16 @@ import flax.struct
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Bool, Int, PyTree, UInt8
+from jaxtyping import Array, Bool, Int, PyTree
 
 from conceal_jax.config import Config
+from conceal_jax.data.batches import evaluation_batches
 from conceal_jax.data.collection import Collection
 from conceal_jax.data.order import epoch_order, steps_per_epoch
-from conceal_jax.data.resident import Resident, draw_batch, load_resident
+from conceal_jax.data.resident import Resident, load_resident
+from conceal_jax.models.vae import VAE
+from conceal_jax.training.codes import CodeSet, first_codes
+from conceal_jax.training.evaluation import padded_batches
 from conceal_jax.training.metrics import Sums
 from conceal_jax.training.parallel import Step, map_step, replicate, shard_batch
 from conceal_jax.training.state import TrainState
@@ -39,9 +44,7 @@ class Feed(Protocol):
 class EpochData(flax.struct.PyTreeNode):
     """A resident set and the order of one epoch; every device holds it whole."""
 
-    images: UInt8[Array, "size height width channels"]
-    labels: dict[str, Array]
-    valid: Bool[Array, " size"]
+    items: Resident | CodeSet
     order: Int[Array, " size"]
     flip: Bool[Array, " size"]
 
@@ -65,9 +68,8 @@ def resident_step(
         batch_size: of the global batch.
         axis_name: of the devices, if several share a batch.
     """
-    position = state.step % steps_per_epoch(data.images.shape[0], batch_size)
-    rows = position * batch_size + slots
-    batch = draw_batch(data.images, data.labels, data.valid, data.order, data.flip, rows)
+    position = state.step % steps_per_epoch(len(data.order), batch_size)
+    batch = data.items.draw(data.order, data.flip, position * batch_size + slots)
     return step(state, batch, axis_name=axis_name)
 
 
@@ -91,17 +93,18 @@ def resident_steps(
 class ResidentFeed:
     """Batches from a set in device memory, several steps per compiled call where that helps."""
 
-    def __init__(self, resident: Resident, step: Step, config: Config, mesh: Mesh) -> None:
+    def __init__(self, items: Resident | CodeSet, step: Step, batch_size: int, config: Config, mesh: Mesh) -> None:
         self._config, self._mesh = config, mesh
-        self._epoch_steps = steps_per_epoch(len(resident.images), config.training.batch_size)
-        self._resident = replicate(resident, mesh)
-        self._slots = shard_batch(np.arange(config.training.batch_size, dtype=np.int32), mesh)
+        self._size = len(items.valid)
+        self._epoch_steps = steps_per_epoch(self._size, batch_size)
+        self._items = replicate(items, mesh)
+        self._slots = shard_batch(np.arange(batch_size, dtype=np.int32), mesh)
         self._epoch = -1
         self._data: EpochData | None = None
         # XLA:CPU runs convolutions inside a loop some thirty times slower.
         on_cpu = mesh.devices.flat[0].platform == "cpu"
         self._steps_per_call = 1 if on_cpu else config.training.steps_per_call
-        settings: dict[str, Any] = {"step": step, "batch_size": config.training.batch_size}
+        settings: dict[str, Any] = {"step": step, "batch_size": batch_size}
         self._one = map_step(partial(resident_step, **settings), mesh, config.training.mapping, num_shared=1)
         self._several = map_step(partial(resident_steps, **settings), mesh, config.training.mapping, num_shared=2)
 
@@ -117,10 +120,10 @@ class ResidentFeed:
     def _epoch_data(self, epoch: int) -> EpochData | None:
         if epoch != self._epoch:
             with jax.transfer_guard("allow"):
-                order, flip = epoch_order(self._config.seed, epoch, len(self._resident.images))
+                order, flip = epoch_order(self._config.seed, epoch, self._size)
                 flip = flip & self._config.data.flip
             order, flip = replicate((order, flip), self._mesh)
-            self._epoch, self._data = epoch, EpochData(**self._resident._asdict(), order=order, flip=flip)
+            self._epoch, self._data = epoch, EpochData(self._items, order, flip)
         return self._data
 
 
@@ -138,14 +141,43 @@ class StreamFeed:
         return state, sums, 1
 
 
-def create_feed(collection: Collection, start_step: int, step: Step, config: Config, mesh: Mesh) -> Feed:
-    """The feed that `config.data.loader` asks for, over the training split, from a step on."""
-    data = config.data
-    if data.loader == "resident":
-        return ResidentFeed(load_resident(collection, data.image_size, data.crop), step, config, mesh)
+class Pictures:
+    """The training split, as `config.data.loader` asks for it; the resident set is decoded once, at first need."""
+
+    def __init__(self, collection: Collection, config: Config) -> None:
+        self._collection, self._config = collection, config
+
+    def feed(self, start_step: int, step: Step, mesh: Mesh) -> Feed:
+        """Batches of pictures for training steps, from a step on."""
+        config = self._config
+        if config.data.loader == "resident":
+            return ResidentFeed(self._resident, step, config.training.batch_size, config, mesh)
+        return _stream_feed(self._collection, start_step, step, config, mesh)
+
+    def first_codes(self, model: VAE, params: PyTree, beta: float, mesh: Mesh) -> CodeSet:
+        """What the censor learns from: see `codes.first_codes`."""
+        data, batch_size = self._config.data, self._config.evaluation.batch_size
+        batches: Iterator[Mapping[str, Any]]
+        if data.loader == "resident":
+            batches = padded_batches(self._resident, batch_size)
+        else:
+            batches = evaluation_batches(
+                self._collection, batch_size=batch_size, image_size=data.image_size, crop=data.crop
+            )
+        size = len(self._collection)
+        return first_codes(model, params, batches, size, beta=beta, flip=data.flip, mesh=mesh)
+
+    @functools.cached_property
+    def _resident(self) -> Resident:
+        return load_resident(self._collection, self._config.data.image_size, self._config.data.crop)
+
+
+def _stream_feed(collection: Collection, start_step: int, step: Step, config: Config, mesh: Mesh) -> StreamFeed:
+    """Batches of the training split that are decoded as they are needed, from a step on."""
     # TensorFlow takes seconds to import, and may be missing where only the resident path is used.
     from conceal_jax.data.pipeline import train_batches
 
+    data = config.data
     batches = train_batches(
         collection,
         batch_size=config.training.batch_size,

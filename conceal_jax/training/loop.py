@@ -1,44 +1,49 @@
 """The training loop: one ordered pass from a configuration to a trained run directory."""
 
 import contextlib
+import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import jax
 import numpy as np
-import optax
 from jax.sharding import Mesh
 
 from conceal_jax import config_files, plots
+from conceal_jax.attributes import AttributeSet
 from conceal_jax.config import Config, TrainingConfig
 from conceal_jax.data.report import DataReport
-from conceal_jax.data.resident import load_resident
+from conceal_jax.data.resident import Resident, load_resident
 from conceal_jax.data.sources import open_collection
-from conceal_jax.models.vae import VAE, create_model
-from conceal_jax.training import run_directory
+from conceal_jax.models.vae import VAE, create_censor, create_model
+from conceal_jax.training import run_directory, stages
+from conceal_jax.training.censor_step import batch_parts, bind_censor_step
 from conceal_jax.training.checkpoint import Checkpoints
 from conceal_jax.training.evaluation import Evaluator
-from conceal_jax.training.feed import Feed, create_feed
+from conceal_jax.training.feed import Feed, Pictures, ResidentFeed
 from conceal_jax.training.interrupt import StopRequest
 from conceal_jax.training.metrics import MetricWriter, Sums, merge_sums, require_finite
 from conceal_jax.training.parallel import create_mesh, replicate, replicated_like
 from conceal_jax.training.progress import Progress
-from conceal_jax.training.state import TrainState, create_optimizer, create_state
+from conceal_jax.training.state import TrainState, create_optimizer
 from conceal_jax.training.step import bind_train_step
 
 logger = logging.getLogger(__name__)
 
+SHOWN = ("loss", "psnr_db", "reconstruction", "rate")
+"""Of a stage's figures, those on the progress line."""
+
 
 def train(config: Config, workdir: Path) -> TrainState:
-    """Trains a run, or goes on with one that was interrupted.
+    """Trains a run, or goes on with one that was interrupted: learn to see, then censor, then refit the decoder.
 
     Args:
         config: validated; see `config_files.load_config`.
         workdir: the run directory; made if missing.
 
     Returns:
-        The state after the last step, or after the step at which Ctrl-C or SIGTERM asked to stop.
+        The last stage's state after its last step, or the state at which Ctrl-C or SIGTERM asked to stop.
 
     Raises:
         ValueError: the data cannot be used, or `workdir` holds another run.
@@ -50,29 +55,93 @@ def train(config: Config, workdir: Path) -> TrainState:
     training_set, validation_set = collection.subset("train"), collection.subset("validation")
     attributes = config.attributes.available(training_set.labels).with_neutral(training_set.labels)
     attributes.save(workdir / run_directory.ATTRIBUTES)
-    mesh, model, optimizer = create_mesh(), create_model(config), create_optimizer(config.training)
-    step_function = bind_train_step(model, attributes, optimizer, config)
-    with (
-        Checkpoints(workdir / run_directory.CHECKPOINTS, config.training.keep_checkpoints) as checkpoints,
-        StopRequest() as stop,
-    ):
-        state = _first_state(model, optimizer, config, mesh, checkpoints)
-        validation = load_resident(validation_set, config.data.image_size, config.data.crop)
-        feed = create_feed(training_set, int(state.step), step_function, config, mesh)
-        # Once more: reading the pictures is what finds the unreadable ones.
-        _account_for_data(collection.report, config, workdir)
-        config_files.save(config, workdir / run_directory.CONFIG)
-        evaluator = Evaluator(model, attributes, validation, config, mesh)
-        logger.info(
-            "training %s: %d pictures, %d for validation, %s parameters, %d %s device(s)",
-            workdir,
-            len(training_set),
-            len(validation_set),
-            f"{sum(leaf.size for leaf in jax.tree.leaves(state.params)):,}",
-            mesh.size,
-            jax.default_backend(),
-        )
-        return _run(state, feed, evaluator, checkpoints, stop, config.training, workdir)
+    pictures = Pictures(training_set, config)
+    validation = load_resident(validation_set, config.data.image_size, config.data.crop)
+    # Once more: reading the pictures is what finds the unreadable ones.
+    _account_for_data(collection.report, config, workdir)
+    config_files.save(config, workdir / run_directory.CONFIG)
+    logger.info("training %s: %d pictures, %d for validation", workdir, len(training_set), len(validation_set))
+    with StopRequest() as stop:
+        run = _Training(config, attributes, pictures, validation, create_mesh(), stop, workdir)
+        state = run.see()
+        if config.censor.steps and not stop.requested:
+            state = run.censor(state)
+        if config.censor.steps and config.censor.refit_steps and not stop.requested:
+            state = run.refit(state)
+        if stop.requested:
+            logger.info("stopped at step %d; the same command goes on from there", int(state.step))
+        else:
+            logger.info("trained; for the report: python evaluate.py --workdir=%s", workdir)
+    return state
+
+
+@dataclasses.dataclass(frozen=True)
+class _Training:
+    """The stages of a run; each goes on from its newest checkpoint, and does nothing where its last one is there."""
+
+    config: Config
+    attributes: AttributeSet
+    pictures: Pictures
+    validation: Resident
+    mesh: Mesh
+    stop: StopRequest
+    workdir: Path
+
+    def see(self) -> TrainState:
+        """The bare VAE."""
+        model = create_model(self.config, censored=False)
+        return self._on_pictures(model, stages.first_state(self.config), self.config.training, self.workdir)
+
+    def censor(self, seen: TrainState) -> TrainState:
+        """The censor, on what the VAE's encoder makes of the pictures."""
+        config, schedule = self.config, stages.censor_schedule(self.config)
+        params = seen.averaged_model()
+        step = bind_censor_step(create_censor(config), self.attributes, create_optimizer(schedule), config)
+        beta = float(np.exp(seen.log_beta))
+
+        def feed(start_step: int) -> Feed:
+            del start_step
+            codes = self.pictures.first_codes(create_model(config, censored=False), params, beta, self.mesh)
+            return ResidentFeed(codes, step, schedule.batch_size * batch_parts(config), config, self.mesh)
+
+        fresh = stages.censor_state(params, config, self.attributes)
+        return self._run(create_model(config), fresh, feed, schedule, self.workdir / run_directory.CENSOR)
+
+    def refit(self, censored: TrainState) -> TrainState:
+        """The decoders alone, on pictures."""
+        fresh = stages.refit_state(censored.averaged_model(), self.config)
+        folder, schedule = self.workdir / run_directory.REFIT, stages.refit_schedule(self.config)
+        return self._on_pictures(create_model(self.config), fresh, schedule, folder, neutral_share=0.25)
+
+    def _on_pictures(
+        self, model: VAE, fresh: TrainState, schedule: TrainingConfig, folder: Path, neutral_share: float = 0.0
+    ) -> TrainState:
+        step = bind_train_step(model, self.attributes, create_optimizer(schedule), self.config, neutral_share)
+        return self._run(model, fresh, lambda start: self.pictures.feed(start, step, self.mesh), schedule, folder)
+
+    def _run(
+        self,
+        model: VAE,
+        fresh: TrainState,
+        create_feed: Callable[[int], Feed],
+        schedule: TrainingConfig,
+        folder: Path,
+    ) -> TrainState:
+        folder.mkdir(exist_ok=True)
+        with Checkpoints(folder / run_directory.CHECKPOINTS, schedule.keep_checkpoints) as checkpoints:
+            state = _newest_state(fresh, self.mesh, checkpoints)
+            if int(state.step) == schedule.steps:
+                return state
+            logger.info(
+                "%s: %s parameters, %d %s device(s)",
+                folder.name,
+                f"{sum(leaf.size for leaf in jax.tree.leaves(state.params)):,}",
+                self.mesh.size,
+                jax.default_backend(),
+            )
+            feed = create_feed(int(state.step))
+            evaluator = Evaluator(model, self.attributes, self.validation, self.config, self.mesh)
+            return _run(state, feed, evaluator, checkpoints, self.stop, schedule, folder)
 
 
 def _account_for_data(report: DataReport, config: Config, workdir: Path) -> None:
@@ -113,14 +182,14 @@ def _run(
                 progress.measure(step)
                 means = window.means()
                 writer.write(step, {**_named("train", means), "images_per_second": progress.images_per_second})
-                progress.show({name: means[name] for name in ("loss", "psnr_db", "rate")})
+                progress.show({name: value for name, value in means.items() if name in SHOWN})
                 window = None
             if step % config.evaluate_every == 0 or step == config.steps:
-                figures = evaluator.figures(state.ema_params)
+                figures = evaluator.figures(state.averaged_model())
                 writer.write(step, _named("validation", figures))
                 progress.report(step, figures)
             if step % config.pictures_every == 0 or step == config.steps:
-                _save_pictures(evaluator.pictures(state.ema_params), workdir, step)
+                _save_pictures(evaluator.pictures(state.averaged_model()), workdir, step)
             if step % config.checkpoint_every == 0 or ending:
                 checkpoints.save(step, state)
             progress.pause(step)
@@ -144,14 +213,7 @@ def _save_pictures(rows: np.ndarray, workdir: Path, step: int) -> None:
     (folder / f"{step:07d}.png").write_bytes(plots.picture_grid(grid))
 
 
-def _first_state(
-    model: VAE,
-    optimizer: optax.GradientTransformation,
-    config: Config,
-    mesh: Mesh,
-    checkpoints: Checkpoints,
-) -> TrainState:
-    fresh = create_state(model, optimizer, config)
+def _newest_state(fresh: TrainState, mesh: Mesh, checkpoints: Checkpoints) -> TrainState:
     restored = checkpoints.restore_latest(replicated_like(fresh, mesh))
     if restored is None:
         return replicate(fresh, mesh)

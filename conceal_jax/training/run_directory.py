@@ -8,10 +8,17 @@ from conceal_jax.config import Config
 CONFIG = "config.json"
 ATTRIBUTES = "attributes.json"
 CHECKPOINTS = "checkpoints"
+CENSOR = "censor"
+"""Of the second stage: checkpoints, metrics and pictures of its own."""
+
+REFIT = "refit"
+"""Of the third."""
+
 DATA_REPORT = "data_report.json"
 METRICS = "metrics.jsonl"
 PICTURES = "pictures"
 REPORT = "report"
+REPORT_FOLDS = "report-folds"
 
 
 def open_run(config: Config, workdir: Path) -> None:

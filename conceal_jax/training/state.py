@@ -10,6 +10,7 @@ from jaxtyping import PyTree
 
 from conceal_jax.config import Config, TrainingConfig
 from conceal_jax.models.vae import VAE, init_params
+from conceal_jax.training.parameters import joined
 
 
 class TrainState(flax.struct.PyTreeNode):
@@ -24,6 +25,8 @@ class TrainState(flax.struct.PyTreeNode):
         opt_state: of the optimiser.
         log_beta: float32 [], logarithm of the rate's weight, a multiplier when there is a rate target.
         seed: uint32 [], of the run; with the step it determines all randomness.
+        frozen: parameters of the model that this stage of training leaves as they are.
+        adversary: `AdversaryState`, where adversaries train along.
     """
 
     step: Any
@@ -32,6 +35,12 @@ class TrainState(flax.struct.PyTreeNode):
     opt_state: PyTree
     log_beta: Any
     seed: Any
+    frozen: PyTree
+    adversary: Any = None
+
+    def averaged_model(self) -> PyTree:
+        """All parameters of the model, those that are trained by their average."""
+        return joined(self.frozen, self.ema_params)
 
 
 def create_optimizer(config: TrainingConfig) -> optax.GradientTransformation:
@@ -56,11 +65,25 @@ def _decayed(params: PyTree) -> PyTree:
 def create_state(model: VAE, optimizer: optax.GradientTransformation, config: Config) -> TrainState:
     """The state before the first step, a function of the configuration alone."""
     params = init_params(model, config, jax.random.fold_in(jax.random.key(config.seed), 0))
+    return begin(params, {}, optimizer, config.objective.beta, config.seed)
+
+
+def begin(
+    params: PyTree,
+    frozen: PyTree,
+    optimizer: optax.GradientTransformation,
+    beta: float,
+    seed: int,
+    adversary: PyTree = None,
+) -> TrainState:
+    """The state before the first step of a stage that trains `params` beside `frozen` ones."""
     return TrainState(
         step=jnp.int32(0),
         params=params,
         ema_params=jax.tree.map(jnp.copy, params),
         opt_state=optimizer.init(params),
-        log_beta=jnp.log(jnp.float32(config.objective.beta)),
-        seed=jnp.uint32(config.seed),
+        log_beta=jnp.log(jnp.float32(beta)),
+        seed=jnp.uint32(seed),
+        frozen=frozen,
+        adversary=adversary,
     )

@@ -13,7 +13,9 @@ from conceal_jax.attributes import AttributeSet
 from conceal_jax.config import Config, ObjectiveConfig
 from conceal_jax.models.vae import VAE
 from conceal_jax.objective import objective_terms, objective_value, rate_weight, update_multiplier
+from conceal_jax.training.devices import example_noise, psum
 from conceal_jax.training.metrics import Sums, masked_sums, psnr, ssim
+from conceal_jax.training.parameters import joined
 from conceal_jax.training.state import TrainState
 
 Batch = dict[str, PyTree]
@@ -28,6 +30,7 @@ def train_step(
     objective: ObjectiveConfig,
     optimizer: optax.GradientTransformation,
     ema_decay: float,
+    neutral_share: float = 0.0,
     axis_name: str | None = None,
 ) -> tuple[TrainState, Sums]:
     """One update on one batch.
@@ -36,6 +39,8 @@ def train_step(
         state: before the update.
         batch: {"image": uint8 [B,H,W,C], "labels": {name: [B]}, "mask": bool [B]}; this device's share.
         model, attributes, objective, optimizer, ema_decay: what is trained, and how.
+        neutral_share: of the examples that are decoded under the neutral label, so that the decoder learns what to
+            expect where labels are not told.
         axis_name: of the devices that share the batch, if several do.
 
     Returns:
@@ -43,12 +48,16 @@ def train_step(
     """
     images, label_vectors, mask = _prepare(batch, attributes)
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(state.seed), 1), state.step)
-    noise = example_noise(key, len(mask), model.bottleneck.latent_dim, axis_name)
+    noise = example_noise(key, len(mask), model.latent_dim, axis_name)
+    if neutral_share:
+        drawn = example_noise(jax.random.fold_in(key, 1), len(mask), 1, axis_name)
+        untold = drawn < jax.scipy.stats.norm.ppf(neutral_share)
+        label_vectors = jnp.where(untold, attributes.neutral_vector(), label_vectors)
     weight = rate_weight(state.log_beta, state.step, objective)
-    count = _psum(jnp.sum(mask, dtype=jnp.float32), axis_name)
+    count = psum(jnp.sum(mask, dtype=jnp.float32), axis_name)
 
     def loss(params: PyTree) -> tuple[Float[Array, ""], dict[str, Float[Array, " batch"]]]:
-        output: Any = model.apply({"params": params}, images, label_vectors, noise)
+        output: Any = model.apply({"params": joined(state.frozen, params)}, images, label_vectors, noise)
         terms = objective_terms(output, images, objective)
         per_example = objective_value(terms, weight)
         # Per pixel value, so that learning rate and clipping mean the same at every picture size.
@@ -59,7 +68,7 @@ def train_step(
 
     gradients, terms = jax.grad(loss, has_aux=True)(state.params)
     # Each share was divided by the global count, so that the sum over devices is the mean over all examples.
-    gradients = _psum(gradients, axis_name)
+    gradients = psum(gradients, axis_name)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     per_example = {
@@ -80,7 +89,11 @@ def train_step(
 
 
 def bind_train_step(
-    model: VAE, attributes: AttributeSet, optimizer: optax.GradientTransformation, config: Config
+    model: VAE,
+    attributes: AttributeSet,
+    optimizer: optax.GradientTransformation,
+    config: Config,
+    neutral_share: float = 0.0,
 ) -> Callable[..., tuple[TrainState, Sums]]:
     """`train_step` of a run: a function of state, batch and `axis_name`."""
     return partial(
@@ -90,6 +103,7 @@ def bind_train_step(
         objective=config.objective,
         optimizer=optimizer,
         ema_decay=config.training.ema_decay,
+        neutral_share=neutral_share,
     )
 
 
@@ -104,7 +118,7 @@ def evaluation_step(
 ) -> Sums:
     """Reconstruction, rate and picture quality of a batch, on sampled codes under the pictures' own labels."""
     images, label_vectors, mask = _prepare(batch, attributes)
-    noise = example_noise(key, len(mask), model.bottleneck.latent_dim, None)
+    noise = example_noise(key, len(mask), model.latent_dim, None)
     output: Any = model.apply({"params": params}, images, label_vectors, noise)
     terms = objective_terms(output, images, objective)
     decoded = jax.nn.sigmoid(output.logits)
@@ -117,26 +131,9 @@ def evaluation_step(
     return masked_sums(values, mask, jnp.int32(0))
 
 
-def example_noise(
-    key: PRNGKeyArray, batch_size: int, latent_dim: int, axis_name: str | None
-) -> Float[Array, "batch latent"]:
-    """Standard normal noise keyed by each example's place in the global batch.
-
-    The same example gets the same noise however many devices share the batch.
-    """
-    rows = jnp.arange(batch_size)
-    if axis_name is not None:
-        rows = rows + jax.lax.axis_index(axis_name) * batch_size
-    return jax.vmap(lambda row: jax.random.normal(jax.random.fold_in(key, row), (latent_dim,)))(rows)
-
-
 def _prepare(batch: Batch, attributes: AttributeSet) -> tuple[Array, Array, Array]:
     images = jnp.asarray(batch["image"], jnp.float32) / 255.0
     return images, attributes.encode(batch["labels"]), jnp.asarray(batch["mask"])
-
-
-def _psum(tree: PyTree, axis_name: str | None) -> PyTree:
-    return tree if axis_name is None else jax.lax.psum(tree, axis_name)
 
 
 def _ema_decay(step: Int[Array, ""], decay: float) -> Float[Array, ""]:

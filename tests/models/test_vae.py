@@ -15,7 +15,7 @@ MODEL = create_model(CONFIG)
 PARAMS = init_params(MODEL, CONFIG, jax.random.key(0))
 IMAGES = jax.random.uniform(jax.random.key(1), (4, 32, 32, 3))
 LABELS = jnp.tile(CONFIG.attributes.neutral_vector(), (4, 1))
-NOISE = jax.random.normal(jax.random.key(2), (4, 8))
+NOISE = jax.random.normal(jax.random.key(2), (4, MODEL.latent_dim))
 
 
 def apply(method, *arguments):
@@ -49,11 +49,15 @@ def test_codes_do_not_depend_on_labels_but_pictures_do():
     assert np.abs(first - second).max() > 1e-4
 
 
-def test_pictures_stay_in_range_and_finite_for_extreme_inputs():
+# A censor has twice as many layers, and every one multiplies by the scale.
+@pytest.mark.parametrize(("censored", "largest"), [(False, 1e3), (True, 30.0)])
+def test_pictures_stay_in_range_and_finite_for_extreme_inputs(censored, largest):
+    model = create_model(CONFIG, censored=censored)
+    fresh, noise = init_params(model, CONFIG, jax.random.key(0)), NOISE[:, :1] * jnp.ones(model.latent_dim)
     for images in (jnp.zeros_like(IMAGES), jnp.ones_like(IMAGES), jnp.tile(IMAGES[:1] > 0.5, (4, 1, 1, 1)) * 1.0):
-        for scale in (0.0, 1.0, 1e3):
-            params = jax.tree.map(lambda leaf, scale=scale: leaf * scale, PARAMS)
-            output = MODEL.apply({"params": params}, images, LABELS, NOISE)
+        for scale in (0.0, 1.0, largest):
+            params = jax.tree.map(lambda leaf, scale=scale: leaf * scale, fresh)
+            output = model.apply({"params": params}, images, LABELS, noise)
             assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(output))
             assert np.abs(output.posterior.log_variance).max() <= LOG_VARIANCE_BOUND
 

@@ -25,7 +25,7 @@ SETTINGS = {
 def test_several_steps_in_one_call_are_the_steps_one_by_one():
     resident = load_resident(open_collection(CONFIG.data, CONFIG.attributes, 0).subset("train"), 32, "center")
     order, flip = epoch_order(0, 0, len(resident.images))
-    data = EpochData(**jax.tree.map(jnp.asarray, resident)._asdict(), order=order, flip=flip)
+    data = EpochData(jax.tree.map(jnp.asarray, resident), order=order, flip=flip)
     slots = jnp.arange(16)
     state = create_state(MODEL, OPTIMIZER, CONFIG)
     together, sums = jax.jit(partial(resident_steps, **SETTINGS))(state, slots, data, jnp.int32(3))

@@ -91,21 +91,32 @@ def test_a_second_ctrl_c_ends_at_once():
         signal.signal(signal.SIGINT, inherited)
 
 
-def test_a_killed_process_ends_with_the_same_bits(tmp_path):
-    """SIGKILL at any moment: after the first checkpoint is there, wherever the process then is."""
-    command = [sys.executable, "train.py", "--config=configs/demo.py:shrunken", "--config.training.steps=40"]
-    killed, whole = tmp_path / "killed", tmp_path / "whole"
-    process = subprocess.Popen([*command, f"--workdir={killed}"], stderr=subprocess.DEVNULL)
+LONG = ("training.steps", "censor.steps", "censor.refit_steps")
+COMMAND = [sys.executable, "train.py", "--config=configs/demo.py:shrunken", *(f"--config.{name}=40" for name in LONG)]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run in a process of its own that nobody killed."""
+    workdir = tmp_path_factory.mktemp("whole")
+    subprocess.run([*COMMAND, f"--workdir={workdir}"], check=True, stderr=subprocess.DEVNULL)
+    return workdir
+
+
+@pytest.mark.parametrize("seen", ["checkpoints/4", "censor/checkpoints/4"])
+def test_a_killed_process_ends_with_the_same_bits(whole, tmp_path, seen):
+    """SIGKILL at any moment of any stage: after a checkpoint is there, wherever the process then is."""
+    command = [*COMMAND, f"--workdir={tmp_path}"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 300
-    while not (killed / "checkpoints" / "4").exists() and time.monotonic() < deadline and process.poll() is None:
+    while not (tmp_path / seen).exists() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.01)
     assert process.poll() is None, "it ended before it could be killed"
     process.kill()
     process.wait()
-    for workdir in (killed, whole):
-        subprocess.run([*command, f"--workdir={workdir}"], check=True, stderr=subprocess.DEVNULL)
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     config = config_files.load(whole / "config.json")
-    assert_trees_equal(loop.train(config, killed), loop.train(config, whole))
+    assert_trees_equal(loop.train(config, tmp_path), loop.train(config, whole))
 
 
 def test_a_finished_run_is_not_trained_again(finished):

@@ -10,10 +10,11 @@ from conceal_jax import config_files
 from conceal_jax.data.resident import load_resident
 from conceal_jax.data.sources import open_collection
 from conceal_jax.models.vae import create_model
+from conceal_jax.training.devices import example_noise
 from conceal_jax.training.evaluation import padded_batches
 from conceal_jax.training.parallel import create_mesh, map_step, replicate, shard_batch
 from conceal_jax.training.state import create_optimizer, create_state
-from conceal_jax.training.step import bind_train_step, evaluation_step, example_noise
+from conceal_jax.training.step import bind_train_step, evaluation_step
 
 CONFIG = config_files.load_config(
     "configs/demo.py:shrunken", {"data.synthetic_count": "48", "training.steps": "40", "objective.rate_target": "5"}

@@ -1,0 +1,72 @@
+"""The stages of a run, and the state that each starts from: learn to see, then censor, then refit the decoder."""
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+from jaxtyping import PyTree
+
+from conceal_jax.attributes import AttributeSet
+from conceal_jax.config import Config, TrainingConfig
+from conceal_jax.models.vae import create_model, init_params
+from conceal_jax.training import run_directory
+from conceal_jax.training.censor_step import begin_adversaries
+from conceal_jax.training.checkpoint import restore_run
+from conceal_jax.training.kept import create_reader
+from conceal_jax.training.parallel import replicated_like
+from conceal_jax.training.parameters import divided
+from conceal_jax.training.state import TrainState, begin, create_optimizer, create_state
+
+
+def censor_schedule(config: Config) -> TrainingConfig:
+    """How the censor's training proceeds."""
+    settings = config.censor
+    return dataclasses.replace(
+        config.training, steps=settings.steps, batch_size=settings.batch_size, learning_rate=settings.learning_rate
+    )
+
+
+def refit_schedule(config: Config) -> TrainingConfig:
+    """How the decoder is fitted to codes that no longer change."""
+    return dataclasses.replace(
+        config.training, steps=config.censor.refit_steps, learning_rate=config.censor.learning_rate
+    )
+
+
+def first_state(config: Config) -> TrainState:
+    """The bare VAE before its first step."""
+    return create_state(create_model(config, censored=False), create_optimizer(config.training), config)
+
+
+def censor_state(first_params: PyTree, config: Config, attributes: AttributeSet) -> TrainState:
+    """The censor before its first step, beside a VAE that is left as it is."""
+    key = jax.random.fold_in(jax.random.key(config.seed), 4)
+    params = {"censor": init_params(create_model(config), config, key)["censor"]}
+    if config.censor.kept:
+        first = jnp.zeros((1, config.model.latent_dim))
+        params["reader"] = create_reader(attributes).init(jax.random.fold_in(key, 1), first)["params"]
+    optimizer = create_optimizer(censor_schedule(config))
+    adversary = begin_adversaries(config, attributes)
+    return begin(params, first_params, optimizer, config.censor.beta, config.seed, adversary)
+
+
+def refit_state(params: PyTree, config: Config) -> TrainState:
+    """The decoders before they are fitted, beside encoders that are left as they are."""
+    trained, frozen = divided(params, lambda path: path[0] == "decoder" or path[:2] == ("censor", "decoder"))
+    return begin(trained, frozen, create_optimizer(refit_schedule(config)), config.objective.beta, config.seed)
+
+
+def trained_state(workdir: Path, config: Config, attributes: AttributeSet, mesh: Mesh) -> TrainState:
+    """The newest state of a run's last stage.
+
+    Raises:
+        ValueError: that stage has no checkpoint.
+    """
+    fresh, folder = first_state(config), workdir
+    if config.censor.steps:
+        fresh, folder = censor_state(fresh.ema_params, config, attributes), workdir / run_directory.CENSOR
+    if config.censor.steps and config.censor.refit_steps:
+        fresh, folder = refit_state(fresh.averaged_model(), config), workdir / run_directory.REFIT
+    return restore_run(folder / run_directory.CHECKPOINTS, replicated_like(fresh, mesh))
