@@ -45,6 +45,6 @@ def get_config() -> Config:
         model=ModelConfig(latent_dim=128, widths=(48, 96, 192)),
         objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=2.0),
         training=TrainingConfig(steps=4000, batch_size=64),
-        censor=CensorConfig(steps=2000, latent_dim=64, beta=0.5, neutral=0.5, kept=150.0, refit_steps=600),
-        penalty=PenaltyConfig(adversary=2500.0),
+        censor=CensorConfig(steps=2000, latent_dim=64, beta=0.5, neutral=0.8, kept=200.0, refit_steps=600),
+        penalty=PenaltyConfig(adversary=3000.0),
     )

@@ -7,8 +7,8 @@
 duplicate_group and smile_probability named like it (utkface_extra.csv), or given as `data.extra`, is joined if it is
 there; without it there is no kept attribute, and only equal files count as duplicates.
 
-Time: 5 to 10 minutes to train and 7 to 12 to evaluate on two cores. Expected: PSNR 20.6 dB at 37 nats; see
-docs/results.md for what is still told.
+Time: about 10 minutes to train and 8 to 12 to evaluate on two cores. Expected: PSNR 21.4 dB; docs/results.md has
+what is still told.
 """
 
 from conceal_jax.attributes import AGE_GROUPS, AttributeSet, Categorical, Continuous
@@ -49,6 +49,6 @@ def get_config() -> Config:
         training=TrainingConfig(
             steps=2000, batch_size=64, evaluate_every=1000, pictures_every=1000, checkpoint_every=1000
         ),
-        censor=CensorConfig(steps=2000, latent_dim=64, beta=0.5, neutral=0.5, kept=150.0, refit_steps=600),
-        penalty=PenaltyConfig(adversary=2500.0, attribute_weights=(1.0, 1.3, 1.3)),
+        censor=CensorConfig(steps=2000, latent_dim=64, beta=0.5, neutral=0.8, kept=200.0, refit_steps=600),
+        penalty=PenaltyConfig(adversary=3000.0, attribute_weights=(1.0, 1.3, 1.3)),
     )
