@@ -40,22 +40,21 @@ from conceal_jax.training.loop import train
 from conceal_jax.training.parallel import create_mesh, use_host_devices
 
 SETTINGS: Mapping[str, Mapping[str, str]] = {
-    "bare": {"censor.beta": "4"},
-    "beta 20": {"censor.beta": "20"},
-    "beta 60": {"censor.beta": "60"},
-    "adversary 300": {"penalty.adversary": "300"},
-    "adversary": {"penalty.adversary": "1000"},
-    "adversary 2000": {"penalty.adversary": "2000"},
-    "adversary, beta 2": {"penalty.adversary": "1000", "censor.beta": "2"},
-    "adversary, confusion": {"penalty.adversary": "1000", "adversary.loss": "confusion"},
-    "adversary, restarts": {"penalty.adversary": "1000", "adversary.restart_every": "200"},
-    "adversary, target": {"penalty.adversary": "500", "penalty.target": "0.03"},
+    "bare": {"censor.beta": "4", "censor.kept": "0"},
+    "beta 20": {"censor.beta": "20", "censor.kept": "0"},
+    "beta 60": {"censor.beta": "60", "censor.kept": "0"},
+    "adversary 1000": {"penalty.adversary": "1000"},
+    "adversary": {"penalty.adversary": "3000"},
+    "adversary 6000": {"penalty.adversary": "6000"},
+    "adversary, confusion": {"penalty.adversary": "3000", "adversary.loss": "confusion"},
+    "adversary, restarts": {"penalty.adversary": "3000", "adversary.restart_every": "200"},
+    "adversary, target": {"penalty.adversary": "1000", "penalty.target": "0.05"},
     "hsic": {"penalty.hsic": "3000"},
     "moments": {"penalty.moments": "1000"},
     "contrastive": {"penalty.contrastive": "1000"},
     "marginal_kl": {"penalty.marginal_kl": "8"},
-    "adversary and hsic": {"penalty.adversary": "1000", "penalty.hsic": "1000"},
-    "adversary and moments": {"penalty.adversary": "1000", "penalty.moments": "300"},
+    "adversary and hsic": {"penalty.adversary": "3000", "penalty.hsic": "1000"},
+    "adversary and moments": {"penalty.adversary": "3000", "penalty.moments": "300"},
 }
 """By name, what is changed of the configuration of the first stage's run."""
 
