@@ -21,13 +21,8 @@ from conceal_jax.training.feed import ResidentFeed
 from conceal_jax.training.parallel import create_mesh, map_step, replicate, shard_batch
 from conceal_jax.training.state import create_optimizer
 
-BASE = {
-    "model.latent_dim": "6",
-    "censor.steps": "40",
-    "censor.batch_size": "16",
-    "censor.kept": "0",
-    "penalty.adversary": "0",
-}
+BASE = {"model.latent_dim": "6", "censor.steps": "40", "censor.batch_size": "16", "censor.beta": "1"}
+BASE |= {"censor.neutral": "0.2", "censor.kept": "0", "penalty.adversary": "0"}
 PENALTIES = {"penalty.adversary": "20", "penalty.hsic": "5", "penalty.moments": "5", "penalty.contrastive": "5"}
 EVERYTHING = {
     **PENALTIES,
