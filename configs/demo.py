@@ -42,9 +42,9 @@ def get_config() -> Config:
         model=ModelConfig(latent_dim=64, widths=(32, 64, 128), blocks=(1, 1, 1)),
         objective=ObjectiveConfig(likelihood="gaussian", scale=0.07, beta=3.0),
         training=TrainingConfig(
-            steps=2000, batch_size=32, evaluate_every=500, pictures_every=1000, checkpoint_every=1000
+            steps=1600, batch_size=32, evaluate_every=800, pictures_every=1000, checkpoint_every=1000
         ),
-        censor=CensorConfig(steps=1000, latent_dim=64, beta=0.5, neutral=0.8, kept=200.0, refit_steps=200),
+        censor=CensorConfig(steps=800, latent_dim=64, beta=0.5, neutral=0.8, kept=200.0, refit_steps=200),
         penalty=PenaltyConfig(adversary=3000.0),
         evaluation=EvaluationConfig(attack_examples=6000),
     )
