@@ -14,7 +14,7 @@ from conceal_jax.models.bottleneck import Posterior
 from conceal_jax.models.censor import Censor
 from conceal_jax.objective import rate_per_dimension, rate_weight, update_multiplier
 from conceal_jax.penalties import contrastive_information, hsic, marginal_kl, moment_mismatch
-from conceal_jax.training.adversary import Adversaries, AdversaryState, Views
+from conceal_jax.training.adversary import Adversaries, AdversaryState
 from conceal_jax.training.devices import device_count, example_noise, gathered, psum
 from conceal_jax.training.kept import kept_skills
 from conceal_jax.training.metrics import Sums, masked_sums
@@ -64,8 +64,14 @@ def censor_step(
 
     def loss(params: PyTree) -> tuple[Array, dict[str, Array]]:
         terms, views = see(params, batch, noise)
-        per_example = _unpenalised(params, terms, views, batch, attributes, config, axis_name)
+        # Without its neutral part the decoder would learn to show nothing at all under the neutral label, as no
+        # adversary can read that. With too much of it codes tell again what the label does not.
+        per_example = terms["reconstruction"] + config.censor.neutral * terms["neutral_reconstruction"]
         per_example += weight * terms["rate"]
+        if "reader" in params:
+            readable = kept_skills(params["reader"], views["decoded"], batch["labels"], mask, attributes, axis_name)
+            terms |= {f"kept_{name}": each for name, each in readable.items()}
+            per_example -= config.censor.kept * sum(readable.values())
         if adversary is not None:
             charge, skills = adversaries.charge(adversary, views, batch["labels"], mask, axis_name)
             terms |= {f"skill_{name}": each for name, each in skills.items()}
@@ -161,26 +167,6 @@ def _forward(
         "posterior": posterior,
     }
     return terms, {"codes": codes, "decoded": concealed}
-
-
-def _unpenalised(
-    params: PyTree,
-    terms: dict[str, Any],
-    views: Views,
-    batch: Batch,
-    attributes: AttributeSet,
-    config: Config,
-    axis_name: str | None,
-) -> Float[Array, " batch"]:
-    """What it costs that decoded codes are not the first ones and do not show kept attributes; notes what is shown."""
-    # Without its neutral part the decoder would learn to show nothing at all under the neutral label, as no adversary
-    # can read that. With too much of it codes tell again what the label does not.
-    per_example: Array = terms["reconstruction"] + config.censor.neutral * terms["neutral_reconstruction"]
-    if "reader" not in params:
-        return per_example
-    readable = kept_skills(params["reader"], views["decoded"], batch["labels"], batch["mask"], attributes, axis_name)
-    terms |= {f"kept_{name}": each for name, each in readable.items()}
-    return per_example - config.censor.kept * sum(readable.values())
 
 
 def _closed_forms(
