@@ -4,8 +4,8 @@
     python evaluate.py --workdir=runs/utkface_8bit
 
 Four numbers of four values each: 256 different codes, and as many pictures for each label. Otherwise as
-`configs/utkface.py`,
-trained and evaluated in the same time; docs/results.md has the certificate.
+`configs/utkface.py`.
+The report holds the certificate. Not measured on UTKFace yet: these are the settings of the continuous code.
 """
 
 import dataclasses
