@@ -47,8 +47,7 @@ def censor_step(
         The state after the updates, and sums over the censor's part of the whole batch of all devices.
     """
     adversaries = create_adversaries(config, attributes)
-    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(state.seed), 5), state.step)
-    noise = example_noise(key, len(batch["mask"]), censor.bottleneck.latent_dim, axis_name)
+    noise = example_noise(state.key(5), len(batch["mask"]), censor.bottleneck.latent_dim, axis_name)
     shares = _parts((batch, noise), batch_parts(config))
     see = partial(_forward, censor=censor, attributes=attributes)
     adversary, read = state.adversary, jnp.zeros(())
@@ -92,8 +91,7 @@ def censor_step(
     sums = masked_sums(terms, mask, state.step, axis_name)
     if adversary is not None:
         skills = jnp.stack([sums.totals[f"skill_{spec.name}"] for spec in attributes.concealed]) / count
-        fresh_key = jax.random.fold_in(key, 1)
-        adversary = adversaries.raised(adversaries.restart(adversary, read, state.step, fresh_key), skills)
+        adversary = adversaries.raised(adversaries.restart(adversary, read, state.step, state.key(8)), skills)
     new_state = state.replace(
         step=state.step + 1,
         params=params,

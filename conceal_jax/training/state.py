@@ -6,7 +6,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import PyTree
+from jaxtyping import PRNGKeyArray, PyTree
 
 from conceal_jax.config import Config, TrainingConfig
 from conceal_jax.models.vae import VAE, init_params
@@ -37,6 +37,14 @@ class TrainState(flax.struct.PyTreeNode):
     seed: Any
     frozen: PyTree
     adversary: Any = None
+
+    def key(self, stream: int) -> PRNGKeyArray:
+        """A step's own randomness; every use has a stream of its own, here those above 0, which is the start's.
+
+        1 the bottleneck's noise, 7 who is decoded under the neutral label; in the censor's step, 5 noise and 8 fresh
+        adversaries. (2 is the release's noise in evaluation, 4 and 6 are the censor's and the adversaries' start.)
+        """
+        return jax.random.fold_in(jax.random.fold_in(jax.random.key(self.seed), stream), self.step)
 
     def averaged_model(self) -> PyTree:
         """All parameters of the model, those that are trained by their average."""

@@ -47,10 +47,9 @@ def train_step(
         The state after the update, and sums over the whole batch of all devices.
     """
     images, label_vectors, mask = _prepare(batch, attributes)
-    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(state.seed), 1), state.step)
-    noise = example_noise(key, len(mask), model.latent_dim, axis_name)
+    noise = example_noise(state.key(1), len(mask), model.latent_dim, axis_name)
     if neutral_share:
-        drawn = example_noise(jax.random.fold_in(key, 1), len(mask), 1, axis_name)
+        drawn = example_noise(state.key(7), len(mask), 1, axis_name)
         untold = drawn < jax.scipy.stats.norm.ppf(neutral_share)
         label_vectors = jnp.where(untold, attributes.neutral_vector(), label_vectors)
     weight = rate_weight(state.log_beta, state.step, objective)
