@@ -10,6 +10,7 @@ import logging
 import sys
 from pathlib import Path
 
+from conceal_jax.compilation_cache import keep_compiled_programs
 from conceal_jax.evaluation import audit_file, cross_fit_run, evaluate_run
 from conceal_jax.logs import configure_logging
 from conceal_jax.memory import keep_freed_memory
@@ -36,6 +37,7 @@ def main(arguments: list[str]) -> None:
     options = parse_arguments(arguments)
     configure_logging()
     keep_freed_memory()
+    keep_compiled_programs()
     if options.codes:
         kept = [name.strip() for name in options.kept.split(",") if name.strip()]
         summary = audit_file(options.codes, options.out, kept, folds=options.folds, seed=options.seed)

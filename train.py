@@ -11,10 +11,12 @@ import sys
 from pathlib import Path
 
 from conceal_jax import config_files
+from conceal_jax.compilation_cache import keep_compiled_programs
 from conceal_jax.logs import configure_logging
 from conceal_jax.memory import keep_freed_memory
 from conceal_jax.training.loop import train
 from conceal_jax.training.parallel import use_host_devices
+from conceal_jax.training.profiler import parse_window
 
 
 def parse_arguments(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, str]]:
@@ -22,12 +24,15 @@ def parse_arguments(arguments: list[str]) -> tuple[argparse.Namespace, dict[str,
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", default="configs/demo.py", help="configuration file (default: %(default)s)")
     parser.add_argument("--workdir", type=Path, help="run directory (default: runs/NAME of the configuration)")
+    parser.add_argument("--profile", metavar="START:STOP", help="write a profile of these steps of each stage")
     options, rest = parser.parse_known_args(arguments)
     overrides = {}
     for argument in rest:
         name, equals, value = argument.partition("=")
         if not (name.startswith("--config.") and equals):
-            parser.error(f"unknown argument {argument}; options are --config, --workdir and --config.FIELD=VALUE")
+            parser.error(
+                f"unknown argument {argument}; options are --config, --workdir, --profile and --config.FIELD=VALUE"
+            )
         overrides[name.removeprefix("--config.")] = value
     return options, overrides
 
@@ -39,8 +44,9 @@ def main(arguments: list[str]) -> None:
     config = config_files.load_config(options.config, overrides)
     workdir = options.workdir or Path("runs") / Path(options.config.partition(":")[0]).stem
     keep_freed_memory()
+    keep_compiled_programs()
     use_host_devices(config.training.batch_size)
-    train(config, workdir)
+    train(config, workdir, parse_window(options.profile) if options.profile else range(0))
 
 
 if __name__ == "__main__":

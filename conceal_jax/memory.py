@@ -1,19 +1,24 @@
 """Keeping freed memory in the process."""
 
 import ctypes
+import os
 import platform
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
 """Parameters of mallopt, from glibc's malloc.h."""
+
+SWITCH = "CONCEAL_JAX_KEEP_MEMORY"
+"""Environment variable; with 0 the allocator is left as it is."""
 
 
 def keep_freed_memory() -> None:
     """Tells glibc to keep freed memory instead of giving it back to the system; call before JAX allocates.
 
     Each training step on a CPU allocates and frees its temporaries. Given back, they are mapped again, page fault by
-    page fault, at the next step: a quarter of the time on two cores. Elsewhere than with glibc nothing happens.
+    page fault, at the next step: a quarter of the time on two cores. Elsewhere than with glibc nothing happens, nor
+    where `CONCEAL_JAX_KEEP_MEMORY=0` asks for that.
     """
-    if platform.libc_ver()[0] != "glibc":
+    if platform.libc_ver()[0] != "glibc" or os.environ.get(SWITCH) == "0":
         return
     libc = ctypes.CDLL(None)
     for parameter, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, -1), (_M_ARENA_MAX, 1), (_M_TOP_PAD, 256 << 20)):

@@ -1,5 +1,6 @@
 """Eight virtual CPU devices, and shape checks of every annotated function, in all tests."""
 
+import os
 import tempfile
 
 import hypothesis
@@ -10,9 +11,10 @@ import tests.typechecking
 
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_platforms", "cpu")
-# Many tests compile the same small programs.
+# Many tests compile the same small programs; those in processes of their own find this cache by the environment.
 _cache = tempfile.TemporaryDirectory(prefix="conceal_jax_tests_")
 jax.config.update("jax_compilation_cache_dir", _cache.name)
+os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache.name
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 install_import_hook("conceal_jax", f"{tests.typechecking.__name__}.check").__enter__()

@@ -187,6 +187,7 @@ def test_training_and_evaluation_need_no_tensorflow(tmp_path):
     [
         (["--config.model.latnt_dim=3"], "did you mean 'latent_dim'"),
         (["--config=configs/absent.py"], "no configuration file"),
+        (["--profile=5"], "give START:STOP"),
         (["--config=configs/utkface.py"], "data.path is empty"),
         (["--config=configs/utkface.py", "--config.data.path=absent.zip"], "absent.zip"),
     ],

@@ -17,6 +17,7 @@ PACKAGE = ROOT / "conceal_jax"
 FLOORS = {
     "attributes": 0,
     "attribute_specs": 0,
+    "compilation_cache": 0,
     "config": 0,
     "config_files": 0,
     "config_validation": 0,

@@ -1,14 +1,18 @@
+import os
 import platform
 import subprocess
 import sys
 
 import pytest
 
+pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
+
 SCRIPT = """
 import resource
+import sys
 import numpy as np
 from conceal_jax.memory import keep_freed_memory
-if {keep}:
+if sys.argv[1] == "True":
     keep_freed_memory()
 for _ in range(3):
     np.ones(32 << 20, np.uint8)
@@ -19,9 +23,15 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
 def test_freed_memory_is_used_again_without_page_faults():
-    faults = {
-        keep: int(subprocess.check_output([sys.executable, "-c", SCRIPT.format(keep=keep)])) for keep in (False, True)
-    }
-    assert faults[True] < 0.2 * faults[False]
+    assert faults(keep=True) < 0.2 * faults(keep=False)
+
+
+def test_a_switch_leaves_the_allocator_as_it_is():
+    assert 0.8 * faults(keep=False) < faults(keep=True, switch="0")
+
+
+def faults(keep, switch="1"):
+    """Page faults of a process that allocates the same again and again."""
+    environment = {**os.environ, "CONCEAL_JAX_KEEP_MEMORY": switch}
+    return int(subprocess.check_output([sys.executable, "-c", SCRIPT, str(keep)], env=environment))

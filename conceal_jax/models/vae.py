@@ -105,7 +105,7 @@ def create_model(config: Config, *, censored: bool = True) -> VAE:
         censored: False leaves the censor out, as the first stage of training does; otherwise there is one if the
             configuration trains one.
     """
-    model, dtype = config.model, jnp.dtype(config.model.dtype)
+    model, dtype = config.model, _activation_dtype(config.model.dtype)
     return VAE(
         encoder=Encoder(model.patch, model.widths, model.blocks, dtype),
         bottleneck=GaussianBottleneck(model.latent_dim),
@@ -114,6 +114,12 @@ def create_model(config: Config, *, censored: bool = True) -> VAE:
         learn_scale=config.objective.learn_scale,
         censor=create_censor(config) if censored and config.censor.steps else None,
     )
+
+
+def _activation_dtype(name: str) -> jnp.dtype:
+    if name == "auto":
+        name = "float32" if jax.default_backend() == "cpu" else "bfloat16"
+    return jnp.dtype(name)
 
 
 def create_censor(config: Config) -> Censor:

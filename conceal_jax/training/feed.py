@@ -5,6 +5,7 @@ Both see the same batches in the same order with the same flips: the order is a 
 """
 
 import functools
+import itertools
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
@@ -13,7 +14,7 @@ import flax.struct
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Bool, Int, PyTree
+from jaxtyping import Array, Int, PyTree
 
 from conceal_jax.config import Config
 from conceal_jax.data.batches import evaluation_batches
@@ -24,13 +25,17 @@ from conceal_jax.models.vae import VAE
 from conceal_jax.training.codes import CodeSet, first_codes
 from conceal_jax.training.evaluation import padded_batches
 from conceal_jax.training.metrics import Sums
-from conceal_jax.training.parallel import Step, map_step, replicate, shard_batch
+from conceal_jax.training.parallel import Compilation, Step, map_step, replicate, shard_batch
 from conceal_jax.training.state import TrainState
 
 
 @runtime_checkable
 class Feed(Protocol):
     """Runs training steps on the batches that belong to them."""
+
+    def compile(self, state: TrainState, step: int) -> Compilation:
+        """Compiles what `advance` calls, so that no step has to wait for it; counts the operations of one step."""
+        ...
 
     def advance(self, state: TrainState, step: int, count: int) -> tuple[TrainState, Sums, int]:
         """Runs up to `count` steps from `step` on.
@@ -42,11 +47,18 @@ class Feed(Protocol):
 
 
 class EpochData(flax.struct.PyTreeNode):
-    """A resident set and the order of one epoch; every device holds it whole."""
+    """A resident set and the order of one epoch; every device holds it whole.
+
+    A tree of this form may also hold shapes, so its leaves are not typed as arrays.
+
+    Attributes:
+        items: the set.
+        order, flip: of `epoch_order`.
+    """
 
     items: Resident | CodeSet
-    order: Int[Array, " size"]
-    flip: Bool[Array, " size"]
+    order: Any
+    flip: Any
 
 
 def resident_step(
@@ -104,18 +116,25 @@ class ResidentFeed:
         # XLA:CPU runs convolutions inside a loop some thirty times slower.
         on_cpu = mesh.devices.flat[0].platform == "cpu"
         self._steps_per_call = 1 if on_cpu else config.training.steps_per_call
+        # On the devices from the start: one copied at each call would keep a fast device waiting.
+        self._counts = [replicate(np.int32(count), mesh) for count in range(self._steps_per_call + 1)]
         settings: dict[str, Any] = {"step": step, "batch_size": batch_size}
-        self._one = map_step(partial(resident_step, **settings), mesh, config.training.mapping, num_shared=1)
-        self._several = map_step(partial(resident_steps, **settings), mesh, config.training.mapping, num_shared=2)
+        function, num_shared = (resident_step, 1) if self._steps_per_call == 1 else (resident_steps, 2)
+        self._step = map_step(partial(function, **settings), mesh, config.training.mapping, num_shared)
+
+    def compile(self, state: TrainState, step: int) -> Compilation:
+        """See `Feed.compile`."""
+        return self._step.compile(state, *self._arguments(step, 1))
 
     def advance(self, state: TrainState, step: int, count: int) -> tuple[TrainState, Sums, int]:
         """See `Feed.advance`; a call ends with the epoch."""
-        epoch, position = divmod(step, self._epoch_steps)
-        data = self._epoch_data(epoch)
-        if self._steps_per_call == 1:
-            return *self._one(state, self._slots, data), 1
-        count = min(count, self._steps_per_call, self._epoch_steps - position)
-        return *self._several(state, self._slots, data, replicate(np.int32(count), self._mesh)), count
+        count = min(count, self._steps_per_call, self._epoch_steps - step % self._epoch_steps)
+        return *self._step(state, *self._arguments(step, count)), count
+
+    def _arguments(self, step: int, count: int) -> tuple[PyTree, ...]:
+        """What the compiled program takes besides the state."""
+        data = self._epoch_data(step // self._epoch_steps)
+        return (self._slots, data) if self._steps_per_call == 1 else (self._slots, data, self._counts[count])
 
     def _epoch_data(self, epoch: int) -> EpochData | None:
         if epoch != self._epoch:
@@ -133,6 +152,13 @@ class StreamFeed:
     def __init__(self, batches: Iterator[PyTree], step: Step, config: Config, mesh: Mesh) -> None:
         self._batches, self._mesh = batches, mesh
         self._step = map_step(step, mesh, config.training.mapping)
+
+    def compile(self, state: TrainState, step: int) -> Compilation:
+        """See `Feed.compile`."""
+        del step
+        first = next(self._batches)
+        self._batches = itertools.chain([first], self._batches)
+        return self._step.compile(state, shard_batch(first, self._mesh))
 
     def advance(self, state: TrainState, step: int, count: int) -> tuple[TrainState, Sums, int]:
         """See `Feed.advance`."""

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -24,7 +25,8 @@ from conceal_jax.training.evaluation import Evaluator
 from conceal_jax.training.feed import Feed, Pictures, ResidentFeed
 from conceal_jax.training.interrupt import StopRequest
 from conceal_jax.training.metrics import MetricWriter, Sums, merge_sums, require_finite
-from conceal_jax.training.parallel import create_mesh, replicate, replicated_like
+from conceal_jax.training.parallel import create_mesh, create_replicated, replicated_like
+from conceal_jax.training.profiler import Profiler
 from conceal_jax.training.progress import Progress
 from conceal_jax.training.state import TrainState, create_optimizer
 from conceal_jax.training.step import bind_train_step
@@ -35,12 +37,13 @@ SHOWN = ("loss", "psnr_db", "reconstruction", "rate")
 """Of a stage's figures, those on the progress line."""
 
 
-def train(config: Config, workdir: Path) -> TrainState:
+def train(config: Config, workdir: Path, profile: range = range(0)) -> TrainState:
     """Trains a run, or goes on with one that was interrupted: learn to see, then censor, then refit the decoder.
 
     Args:
         config: validated; see `config_files.load_config`.
         workdir: the run directory; made if missing.
+        profile: steps of each stage that a profile is written of.
 
     Returns:
         The last stage's state after its last step, or the state at which Ctrl-C or SIGTERM asked to stop.
@@ -57,12 +60,12 @@ def train(config: Config, workdir: Path) -> TrainState:
     attributes.save(workdir / run_directory.ATTRIBUTES)
     pictures = Pictures(training_set, config)
     validation = load_resident(validation_set, config.data.image_size, config.data.crop)
-    # Once more: reading the pictures is what finds the unreadable ones.
-    _account_for_data(collection.report, config, workdir)
+    account = partial(_account_for_data, collection.report, config, workdir)
+    account()
     config_files.save(config, workdir / run_directory.CONFIG)
     logger.info("training %s: %d pictures, %d for validation", workdir, len(training_set), len(validation_set))
     with StopRequest() as stop:
-        run = _Training(config, attributes, pictures, validation, create_mesh(), stop, workdir)
+        run = _Training(config, attributes, pictures, validation, create_mesh(), account, stop, workdir, profile)
         state = run.see()
         if config.censor.steps and not stop.requested:
             state = run.censor(state)
@@ -84,13 +87,16 @@ class _Training:
     pictures: Pictures
     validation: Resident
     mesh: Mesh
+    account: Callable[[], None]
     stop: StopRequest
     workdir: Path
+    profile: range
 
     def see(self) -> TrainState:
         """The bare VAE."""
         model = create_model(self.config, censored=False)
-        return self._on_pictures(model, stages.first_state(self.config), self.config.training, self.workdir)
+        fresh = create_replicated(partial(stages.first_state, self.config), self.mesh)
+        return self._on_pictures(model, fresh, self.config.training, self.workdir)
 
     def censor(self, seen: TrainState) -> TrainState:
         """The censor, on what the VAE's encoder makes of the pictures."""
@@ -104,12 +110,14 @@ class _Training:
             codes = self.pictures.first_codes(create_model(config, censored=False), params, beta, self.mesh)
             return ResidentFeed(codes, step, schedule.batch_size * batch_parts(config), config, self.mesh)
 
-        fresh = stages.censor_state(params, config, self.attributes)
+        create = partial(stages.censor_state, config=config, attributes=self.attributes)
+        fresh = create_replicated(create, self.mesh, params)
         return self._run(create_model(config), fresh, feed, schedule, self.workdir / run_directory.CENSOR)
 
     def refit(self, censored: TrainState) -> TrainState:
         """The decoders alone, on pictures."""
-        fresh = stages.refit_state(censored.averaged_model(), self.config)
+        create = partial(stages.refit_state, config=self.config)
+        fresh = create_replicated(create, self.mesh, censored.averaged_model())
         folder, schedule = self.workdir / run_directory.REFIT, stages.refit_schedule(self.config)
         return self._on_pictures(create_model(self.config), fresh, schedule, folder, neutral_share=0.25)
 
@@ -140,8 +148,11 @@ class _Training:
                 jax.default_backend(),
             )
             feed = create_feed(int(state.step))
+            # Once more: reading the pictures is what finds the unreadable ones.
+            self.account()
             evaluator = Evaluator(model, self.attributes, self.validation, self.config, self.mesh)
-            return _run(state, feed, evaluator, checkpoints, self.stop, schedule, folder)
+            with Profiler(self.profile, folder / run_directory.PROFILE) as profiler:
+                return _run(state, feed, evaluator, checkpoints, self.stop, profiler, schedule, folder)
 
 
 def _account_for_data(report: DataReport, config: Config, workdir: Path) -> None:
@@ -156,17 +167,21 @@ def _run(
     evaluator: Evaluator,
     checkpoints: Checkpoints,
     stop: StopRequest,
+    profiler: Profiler,
     config: TrainingConfig,
     workdir: Path,
 ) -> TrainState:
     step = int(state.step)
+    compilation = feed.compile(state, step)
+    logger.info("%s: a step is compiled: %s", workdir.name, compilation)
     window: Sums | None = None
     with (
         contextlib.closing(MetricWriter(workdir, resume_step=step)) as writer,
         Progress(step, config.steps, config.batch_size) as progress,
     ):
         while step < config.steps and not stop.requested:
-            next_event = _next_event(step, config)
+            profiler.observe(step, state)
+            next_event = min(_next_event(step, config), profiler.next_edge(step))
             # Whatever the step needs is on the devices already; a transfer here would be a mistake that costs speed.
             with jax.transfer_guard("disallow"):
                 state, sums, count = feed.advance(state, step, next_event - step)
@@ -181,7 +196,11 @@ def _run(
             if step % config.log_every == 0 or ending:
                 progress.measure(step)
                 means = window.means()
-                writer.write(step, {**_named("train", means), "images_per_second": progress.images_per_second})
+                speed = {"images_per_second": progress.images_per_second}
+                if compilation.flops:
+                    steps_per_second = progress.images_per_second / config.batch_size
+                    speed["gigaflops_per_second"] = compilation.flops * steps_per_second / 1e9
+                writer.write(step, {**_named("train", means), **speed})
                 progress.show({name: value for name, value in means.items() if name in SHOWN})
                 window = None
             if step % config.evaluate_every == 0 or step == config.steps:
@@ -216,6 +235,6 @@ def _save_pictures(rows: np.ndarray, workdir: Path, step: int) -> None:
 def _newest_state(fresh: TrainState, mesh: Mesh, checkpoints: Checkpoints) -> TrainState:
     restored = checkpoints.restore_latest(replicated_like(fresh, mesh))
     if restored is None:
-        return replicate(fresh, mesh)
+        return fresh
     logger.info("going on from the checkpoint of step %d", int(restored.step))
     return restored

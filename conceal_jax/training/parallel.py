@@ -3,7 +3,9 @@
 The state has no device axis in either: it is replicated, goes in and comes out whole. Batches have one in front.
 """
 
+import dataclasses
 import os
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
@@ -42,6 +44,14 @@ def replicate(tree: PyTree, mesh: Mesh) -> PyTree:
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
+def create_replicated(create: Callable[..., PyTree], mesh: Mesh, *arrays: PyTree) -> PyTree:
+    """What a pure function makes of arrays, computed where it will be used: on every device."""
+    # It runs once: on a CPU, compiling well takes ten times as long as running.
+    options = {"xla_backend_optimization_level": 0} if mesh.devices.flat[0].platform == "cpu" else None
+    sharding = NamedSharding(mesh, PartitionSpec())
+    return jax.jit(create, out_shardings=sharding, compiler_options=options)(*arrays)
+
+
 def replicated_like(tree: PyTree, mesh: Mesh) -> PyTree:
     """Shapes and types of a tree, to be placed on every device: what a checkpoint is restored into."""
     sharding = NamedSharding(mesh, PartitionSpec())
@@ -70,10 +80,52 @@ def merge_devices(batch: PyTree) -> PyTree:
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), batch)
 
 
-def map_step(
-    step: Step, mesh: Mesh, mapping: Literal["pmap", "jit"], num_shared: int = 0
-) -> Callable[..., tuple[PyTree, PyTree]]:
-    """Compiles `step(state, batch, *shared)` over the devices of the mesh.
+@dataclasses.dataclass(frozen=True)
+class Compilation:
+    """What the compiler did.
+
+    Attributes:
+        seconds: to trace and compile, or to find the program in the compilation cache.
+        flops: floating point operations of a call on all devices together, the body of a loop counted once; None where
+            the backend does not tell.
+    """
+
+    seconds: float
+    flops: float | None
+
+    def __str__(self) -> str:
+        known = f", {self.flops / 1e9:.3g} GFLOP" if self.flops else ""
+        return f"{self.seconds:.1f} s{known}"
+
+
+class MappedStep:
+    """A step over the devices of a mesh, for arguments of the shapes that it is compiled for."""
+
+    def __init__(self, function: Any, mesh: Mesh) -> None:
+        self._function, self._mesh = function, mesh
+        self._compiled: Any = None
+
+    def compile(self, *arguments: PyTree) -> Compilation:
+        """Compiles ahead of the first call, for the shapes and shardings of these arguments."""
+        start = time.perf_counter()
+        self._compiled = self._function.lower(*arguments).compile()
+        # The analysis is of the program that each device runs.
+        flops = (self._compiled.cost_analysis() or {}).get("flops")
+        return Compilation(time.perf_counter() - start, flops and flops * self._mesh.size)
+
+    def __call__(self, state: PyTree, batch: PyTree, *shared: PyTree) -> tuple[PyTree, PyTree]:
+        """The new state and metrics. The state's memory is used again for the new state."""
+        if self._compiled is None:
+            self.compile(state, batch, *shared)
+        return self._compiled(state, batch, *shared)
+
+    def program(self) -> str:
+        """The compiled program as text (HLO)."""
+        return self._compiled.as_text()
+
+
+def map_step(step: Step, mesh: Mesh, mapping: Literal["pmap", "jit"], num_shared: int = 0) -> MappedStep:
+    """Spreads `step(state, batch, *shared)` over the devices of the mesh.
 
     Args:
         step: returns the new state and metrics, equal on all devices.
@@ -83,11 +135,10 @@ def map_step(
         num_shared: how many further arguments every device gets whole.
 
     Returns:
-        A function of the replicated state, a batch from `shard_batch`, and the shared arguments. The state's memory is
-        used again for the new state.
+        A function of the replicated state, a batch from `shard_batch`, and the shared arguments.
     """
     if mapping == "pmap":
-        return jax.pmap(
+        mapped = jax.pmap(
             partial(step, axis_name=AXIS),
             axis_name=AXIS,
             in_axes=(None, 0, *(None,) * num_shared),
@@ -95,9 +146,10 @@ def map_step(
             donate_argnums=0,
             devices=mesh.devices.flatten().tolist(),
         )
+        return MappedStep(mapped, mesh)
 
     def global_step(state: PyTree, batch: PyTree, *shared: PyTree) -> tuple[PyTree, PyTree]:
         return step(state, merge_devices(batch), *shared, axis_name=None)
 
     replicated = NamedSharding(mesh, PartitionSpec())
-    return jax.jit(global_step, donate_argnums=0, out_shardings=replicated)
+    return MappedStep(jax.jit(global_step, donate_argnums=0, out_shardings=replicated), mesh)

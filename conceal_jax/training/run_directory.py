@@ -17,6 +17,7 @@ REFIT = "refit"
 DATA_REPORT = "data_report.json"
 METRICS = "metrics.jsonl"
 PICTURES = "pictures"
+PROFILE = "profile"
 REPORT = "report"
 REPORT_FOLDS = "report-folds"
 

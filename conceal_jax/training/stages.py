@@ -64,9 +64,19 @@ def trained_state(workdir: Path, config: Config, attributes: AttributeSet, mesh:
     Raises:
         ValueError: that stage has no checkpoint.
     """
-    fresh, folder = first_state(config), workdir
+    folder = workdir
     if config.censor.steps:
-        fresh, folder = censor_state(fresh.ema_params, config, attributes), workdir / run_directory.CENSOR
+        folder = workdir / (run_directory.REFIT if config.censor.refit_steps else run_directory.CENSOR)
+    # Shapes are all that is needed; to draw parameters only to replace them takes seconds.
+    shapes = jax.eval_shape(lambda: _last_state(config, attributes))
+    return restore_run(folder / run_directory.CHECKPOINTS, replicated_like(shapes, mesh))
+
+
+def _last_state(config: Config, attributes: AttributeSet) -> TrainState:
+    """What the last stage would start from if no other one changed anything."""
+    state = first_state(config)
+    if config.censor.steps:
+        state = censor_state(state.ema_params, config, attributes)
     if config.censor.steps and config.censor.refit_steps:
-        fresh, folder = refit_state(fresh.averaged_model(), config), workdir / run_directory.REFIT
-    return restore_run(folder / run_directory.CHECKPOINTS, replicated_like(fresh, mesh))
+        state = refit_state(state.averaged_model(), config)
+    return state

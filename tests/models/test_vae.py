@@ -98,3 +98,10 @@ def test_a_learned_scale_is_a_parameter():
     params = init_params(create_model(config), config, jax.random.key(0))
     np.testing.assert_allclose(params["log_scale"], np.log(0.2), rtol=1e-6)
     assert "log_scale" not in PARAMS
+
+
+@pytest.mark.parametrize(("backend", "expected"), [("cpu", "float32"), ("gpu", "bfloat16"), ("tpu", "bfloat16")])
+def test_activations_are_bfloat16_on_accelerators_only(monkeypatch, backend, expected):
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    model = create_model(CONFIG)
+    assert model.encoder.dtype == model.decoder.dtype == jnp.dtype(expected)
