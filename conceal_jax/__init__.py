@@ -1,3 +1,17 @@
 """Conceal attributes in images: learn codes and pictures that no longer tell what must be hidden."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from conceal_jax.release.concealer import Concealer
+
 __version__ = "0.1.0"
+__all__ = ["Concealer", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads `Concealer`, and JAX with it, when it is asked for."""
+    if name != "Concealer":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module("conceal_jax.release.concealer").Concealer

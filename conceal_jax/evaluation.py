@@ -9,9 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import PyTree
 
-from conceal_jax import config_files
 from conceal_jax.appearance import APPEARANCE, appearance
 from conceal_jax.attributes import MISSING_CLASS, Attribute, AttributeSet, Categorical
 from conceal_jax.audit import report
@@ -29,45 +27,21 @@ from conceal_jax.audit.protocol import asked_for
 from conceal_jax.audit.reading import Reading
 from conceal_jax.audit.release_file import read_release
 from conceal_jax.audit.subjects import Release
-from conceal_jax.config import Config
 from conceal_jax.data.collection import Collection
 from conceal_jax.data.resident import Resident, load_resident
 from conceal_jax.data.sources import open_with_undeclared
-from conceal_jax.models.vae import VAE, create_model
 from conceal_jax.plots import PictureGrid
 from conceal_jax.release.encode import decode_codes, encode_pictures, encode_posteriors
+from conceal_jax.release.run import Run as Run
+from conceal_jax.release.run import load_run as load_run
 from conceal_jax.training import run_directory
 from conceal_jax.training.evaluation import Evaluator
 from conceal_jax.training.parallel import create_mesh
-from conceal_jax.training.stages import trained_state
 
 logger = logging.getLogger(__name__)
 
 SHOWN_PEOPLE = 8
 ASKED_PEOPLE = 5
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """A trained run, read back from its directory."""
-
-    config: Config
-    attributes: AttributeSet
-    model: VAE
-    params: PyTree
-    step: int
-
-
-def load_run(workdir: Path) -> Run:
-    """Reads a run: its averaged parameters, ready on this machine's devices.
-
-    Raises:
-        ValueError: the directory holds no trained run.
-    """
-    config = config_files.load(workdir / run_directory.CONFIG)
-    attributes = AttributeSet.load(workdir / run_directory.ATTRIBUTES)
-    state = trained_state(workdir, config, attributes, create_mesh())
-    return Run(config, attributes, create_model(config), state.averaged_model(), int(state.step))
 
 
 def evaluate_run(workdir: Path) -> str:

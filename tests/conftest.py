@@ -5,6 +5,9 @@ import tempfile
 
 import hypothesis
 import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
 from jaxtyping import install_import_hook
 
 import tests.typechecking
@@ -22,3 +25,25 @@ install_import_hook("conceal_jax", f"{tests.typechecking.__name__}.check").__ent
 # The first example of a property test compiles.
 hypothesis.settings.register_profile("project", deadline=None, max_examples=50, derandomize=True)
 hypothesis.settings.load_profile("project")
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory):
+    """The directory of a run whose parameters were drawn, not trained: that takes seconds instead of a minute."""
+    # Not above: the hook has to be there before the package is imported.
+    from conceal_jax import config_files
+    from conceal_jax.training import run_directory, stages
+    from conceal_jax.training.checkpoint import Checkpoints
+
+    config = config_files.load_config("configs/demo.py:shrunken", {"censor.steps": "0"})
+    workdir = tmp_path_factory.mktemp("runs") / "tiny"
+    run_directory.open_run(config, workdir)
+    config_files.save(config, workdir / run_directory.CONFIG)
+    config.attributes.save(workdir / run_directory.ATTRIBUTES)
+    state = stages.first_state(config)
+    # Fresh decoders paint every code grey.
+    generator = np.random.default_rng(0)
+    drawn = jax.tree.map(lambda leaf: leaf + generator.normal(0, 0.1, leaf.shape).astype(leaf.dtype), state.params)
+    with Checkpoints(workdir / run_directory.CHECKPOINTS, keep=1) as checkpoints:
+        checkpoints.save(2, state.replace(step=jnp.int32(2), params=drawn, ema_params=drawn))
+    return workdir

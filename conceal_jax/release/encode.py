@@ -26,9 +26,9 @@ def encode_pictures(
     Returns:
         float32 [N, latent_dim].
     """
-    encode = jax.jit(partial(_sample, model))
+    encode = jax.jit(partial(_sample_keyed, model))
     rows = np.arange(len(pictures), dtype=np.int32)
-    return _in_batches(lambda images, row: encode(params, images, row, key), (pictures, rows), batch_size)
+    return in_batches(lambda images, row: encode(params, images, row, key), (pictures, rows), batch_size)
 
 
 def encode_posteriors(
@@ -44,7 +44,7 @@ def encode_posteriors(
         audits, not for release.
     """
     encode = jax.jit(partial(_posterior, model))
-    both = _in_batches(lambda images: encode(params, images), (pictures,), batch_size)
+    both = in_batches(lambda images: encode(params, images), (pictures,), batch_size)
     return both[:, 0], both[:, 1]
 
 
@@ -62,30 +62,26 @@ def decode_codes(
     Returns:
         uint8 [N, S, S, 3].
     """
-    decode = jax.jit(partial(_decode, model))
+    decode = jax.jit(partial(decode_batch, model))
     every = np.broadcast_to(label_vectors, (len(codes), label_vectors.shape[-1]))
-    return _in_batches(lambda code, labels: decode(params, code, labels), (codes, every), batch_size)
+    return in_batches(lambda code, labels: decode(params, code, labels), (codes, every), batch_size)
 
 
-def _sample(model: VAE, params: PyTree, images: Array, rows: Array, key: PRNGKeyArray) -> Array:
-    noise = jax.vmap(lambda row: jax.random.normal(jax.random.fold_in(key, row), (model.latent_dim,)))(rows)
+def sample_batch(model: VAE, params: PyTree, images: Array, noise: Array) -> Array:
+    """Codes float32 [B, L] of uint8 pictures [B, S, S, 3] with noise float32 [B, L]."""
     posterior = model.apply({"params": params}, images.astype(jnp.float32) / 255.0, method="encode")
     codes: Any = model.apply({"params": params}, posterior, noise, method="sample")
     return codes
 
 
-def _posterior(model: VAE, params: PyTree, images: Array) -> Array:
-    posterior: Any = model.apply({"params": params}, images.astype(jnp.float32) / 255.0, method="encode")
-    return jnp.stack([posterior.mean, jnp.exp(posterior.log_variance / 2)], axis=1)
-
-
-def _decode(model: VAE, params: PyTree, codes: Array, label_vectors: Array) -> Array:
+def decode_batch(model: VAE, params: PyTree, codes: Array, label_vectors: Array) -> Array:
+    """Pictures uint8 [B, S, S, 3] of codes float32 [B, L] under label vectors float32 [B, width]."""
     pictures: Any = model.apply({"params": params}, codes, label_vectors, method="decode")
     return jnp.round(pictures * 255.0).astype(jnp.uint8)
 
 
-def _in_batches(function: Callable[..., Array], arrays: tuple[np.ndarray, ...], batch_size: int) -> np.ndarray:
-    """Applies a function of batches; the last batch is padded to the common size and cut again."""
+def in_batches(function: Callable[..., Array], arrays: tuple[np.ndarray, ...], batch_size: int) -> np.ndarray:
+    """Applies a function of batches to one or more rows; the last batch is padded to the common size and cut again."""
 
     def batches() -> Iterator[np.ndarray]:
         for start in range(0, len(arrays[0]), batch_size):
@@ -96,3 +92,13 @@ def _in_batches(function: Callable[..., Array], arrays: tuple[np.ndarray, ...], 
             yield np.asarray(function(*padded))[:size]
 
     return np.concatenate(list(batches()))
+
+
+def _sample_keyed(model: VAE, params: PyTree, images: Array, rows: Array, key: PRNGKeyArray) -> Array:
+    noise = jax.vmap(lambda row: jax.random.normal(jax.random.fold_in(key, row), (model.latent_dim,)))(rows)
+    return sample_batch(model, params, images, noise)
+
+
+def _posterior(model: VAE, params: PyTree, images: Array) -> Array:
+    posterior: Any = model.apply({"params": params}, images.astype(jnp.float32) / 255.0, method="encode")
+    return jnp.stack([posterior.mean, jnp.exp(posterior.log_variance / 2)], axis=1)
