@@ -34,7 +34,7 @@ FLOORS = {
     "release": 3,
     "evaluation": 4,
     "research": 4,
-    "cli": 5,
+    "commands": 5,
 }
 
 # Where alone these may be imported: they are heavy, often missing, or the place to look when they change.
@@ -43,6 +43,8 @@ HOMES = {
     "tensorflow_datasets": "data",
     "orbax": "training/checkpoint.py",
     "matplotlib": "plots.py",
+    "cv2": "release/faces.py",
+    "pyarrow": "release/shards.py",
     "jax.pmap": "training/parallel.py",
 }
 

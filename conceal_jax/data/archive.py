@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import stat
 import weakref
 import zipfile
 import zlib
@@ -69,12 +70,12 @@ def open_archive(path: str) -> Archive:
     if os.path.isdir(path):
         return _open_folder(Path(path))
     if not os.path.isfile(path):
-        raise ValueError(f"data.path={path!r}: no such folder or zip; give the place of the pictures")
+        raise ValueError(f"{path!r}: no such folder or zip; give the place of the pictures")
     try:
         return _open_zip(path)
     except (zipfile.BadZipFile, OSError) as error:
         raise ValueError(
-            f"data.path={path!r} is neither a folder nor a readable zip ({error}); download it again, or unpack it "
+            f"{path!r} is neither a folder nor a readable zip ({error}); download it again, or unpack it "
             "and give the folder"
         ) from error
 
@@ -91,6 +92,8 @@ def _open_folder(root: Path) -> Archive:
 
     def read(path: str) -> bytes:
         try:
+            if not stat.S_ISREG(os.stat(root / path).st_mode):  # to open a pipe would wait for its writer
+                raise UnreadableFileError("is no regular file")
             with open(root / path, "rb") as file:
                 _require_moderate(os.fstat(file.fileno()).st_size)
                 return file.read()

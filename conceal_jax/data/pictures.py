@@ -3,7 +3,7 @@
 import io
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -34,11 +34,20 @@ def decode_picture(content: bytes, size: int, crop: str) -> np.ndarray:
     Raises:
         BadPictureError: empty, not a picture, damaged, truncated, or of more than `MAX_PIXELS` pixels.
     """
+    return with_picture(content, lambda picture: to_square(picture, size, crop))
+
+
+def with_picture(content: bytes, use: Callable[[Image.Image], np.ndarray]) -> np.ndarray:
+    """What a function makes of a file, opened as a picture that is decoded only when its pixels are asked for.
+
+    Raises:
+        BadPictureError: of `use`, or the file is empty, not a picture, damaged, truncated, or far too large.
+    """
     if not content:
         raise BadPictureError("the file is empty (zero bytes)")
     try:
         with Image.open(io.BytesIO(content)) as picture:
-            return to_square(picture, size, crop)
+            return use(picture)
     except BadPictureError:
         raise
     except UnidentifiedImageError:
@@ -51,13 +60,26 @@ def decode_picture(content: bytes, size: int, crop: str) -> np.ndarray:
 
 def to_square(picture: Image.Image, size: int, crop: str) -> np.ndarray:
     """uint8 [size, size, 3] of an opened picture; see `decode_picture`."""
+    picture = upright(picture)
+    box = _center_box(picture.width, picture.height) if crop == "center" else None
+    return resized(picture, size, box)
+
+
+def upright(picture: Image.Image) -> Image.Image:
+    """An opened picture as RGB, turned as its camera noted.
+
+    Raises:
+        BadPictureError: it has more than `MAX_PIXELS` pixels.
+    """
     if picture.width * picture.height > MAX_PIXELS:
         raise BadPictureError(f"the picture has more than {MAX_PIXELS:,} pixels")
     ImageOps.exif_transpose(picture, in_place=True)
-    if picture.mode != "RGB":
-        picture = _to_rgb(picture)
-    if picture.size != (size, size):
-        box = _center_box(picture.width, picture.height) if crop == "center" else None
+    return picture if picture.mode == "RGB" else _to_rgb(picture)
+
+
+def resized(picture: Image.Image, size: int, box: tuple[int, int, int, int] | None) -> np.ndarray:
+    """uint8 [size, size, 3] of a box (left, top, right, bottom; all of it if None) of an RGB picture."""
+    if picture.size != (size, size) or box not in (None, (0, 0, size, size)):
         picture = picture.resize((size, size), Image.Resampling.BILINEAR, box)
     return np.asarray(picture)
 

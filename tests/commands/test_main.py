@@ -1,0 +1,88 @@
+import json
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from conceal_jax import __version__
+from conceal_jax.commands import doctor
+from conceal_jax.commands.exit_codes import ExitCode
+from conceal_jax.commands.main import COMMANDS, main
+from conceal_jax.config import Config, shrunken
+from conceal_jax.release.shards import read_codes
+from conceal_jax.training.parallel import create_mesh
+from tests.commands.conftest import contents
+
+
+def test_codes_are_decoded_as_asked(conceal, album, tmp_path, loaded):
+    assert conceal("codes", album, tmp_path / "codes", "--shard-size=4") == ExitCode.DONE
+    assert conceal("decode", tmp_path / "codes", tmp_path / "out", "--as=age=70") == ExitCode.DONE
+    assert len(contents(tmp_path / "out")) == 10
+    for names, codes in read_codes(tmp_path / "codes"):
+        for name, picture in zip(names, loaded.decode(codes, "age=70"), strict=True):
+            np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out" / f"{name}.png")), picture)
+
+
+def test_codes_of_another_model_are_refused(conceal, album, tmp_path, capsys):
+    assert conceal("codes", album, tmp_path / "codes") == ExitCode.DONE
+    path = tmp_path / "codes" / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "model": "0" * 64}))
+    assert conceal("decode", tmp_path / "codes", tmp_path / "out") == ExitCode.FAILED
+    assert "another model" in capsys.readouterr().err
+    assert conceal("decode", album, tmp_path / "out") == ExitCode.FAILED
+
+
+def test_runs_are_listed_with_their_figures(tiny_run, tmp_path, capsys):
+    workdir = tmp_path / "runs" / "one"
+    workdir.mkdir(parents=True)
+    (workdir / "config.json").write_bytes((tiny_run / "config.json").read_bytes())
+    assert main(["runs", str(tmp_path)]) == ExitCode.DONE
+    assert "no step has been logged" in capsys.readouterr().out
+    lines = [{"step": 2, "validation/psnr_db": 20.123}, {"step": 3, "train/loss": 1.0}]
+    (workdir / "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    codes = {"gender": {"codes": {"balanced_accuracy": 0.615}, "floor": 0.56}}
+    (workdir / "report").mkdir()
+    (workdir / "report" / "report.json").write_text(json.dumps({"concealed": codes}))
+    assert main(["runs", str(tmp_path)]) == ExitCode.DONE
+    out = capsys.readouterr().out
+    assert "stage see, step 3 of 4: psnr_db 20.12" in out
+    assert "gender 61.5 % (floor 56.0 %)" in out
+    assert main(["runs", str(tmp_path / "runs" / "one" / "report")]) == ExitCode.FAILED
+
+
+def test_the_doctor_names_versions_and_times_a_step(monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "keep_freed_memory", lambda: None)
+    monkeypatch.setattr(doctor, "use_host_devices", lambda batch_size: None)
+    monkeypatch.setattr(doctor, "create_mesh", lambda: create_mesh(jax.devices()[:1]))
+    monkeypatch.setattr(doctor, "Config", lambda attributes: shrunken(Config(attributes)))
+    assert main(["doctor", "--batch-size=8"]) == ExitCode.DONE
+    out = capsys.readouterr().out
+    assert f"conceal_jax {__version__}" in out
+    assert "8 cpu device(s)" in out
+    assert "a training step on 8 pictures of 32x32" in out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_examples(command, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        main([command, "--help"])
+    assert exit_info.value.code == 0
+    assert f"examples:\n  conceal {command}" in capsys.readouterr().out
+
+
+def test_the_first_help_is_quick_and_names_every_command():
+    code = "import sys; from conceal_jax.commands.main import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    code += "print('jax' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert all(f"  {command} " in run.stdout for command in COMMANDS)
+    assert run.stdout.splitlines()[-1] == "False"
+
+
+def test_an_unknown_command_is_refused(capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        main(["conceal"])
+    assert exit_info.value.code == 2
+    assert "photos" in capsys.readouterr().err
