@@ -12,8 +12,26 @@ from conceal_jax.data.archive import Archive
 from conceal_jax.release.concealer import Concealer
 from conceal_jax.release.job import Job, write_atomically
 from conceal_jax.release.photos import Crop, write_picture
-from conceal_jax.release.pipeline import Photos, decoded_batches
+from conceal_jax.release.pipeline import Photos, decoded_batches, read_ahead
 from conceal_jax.release.shards import shard_bytes
+
+_COMPUTED_AT_ONCE = 2
+"""Batches; while the noise of one is drawn, the device computes the other."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """Photos of one shard.
+
+    Attributes:
+        shard: its number.
+        is_last: whether the shard ends here.
+        photos: decoded.
+    """
+
+    shard: int
+    is_last: bool
+    photos: Photos
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,24 +61,27 @@ class Work:
     advance: Callable[[int], object] = lambda count: None
     is_stopping: Callable[[], bool] = lambda: False
 
-    def batches(self) -> Iterator[tuple[int, bool, Photos]]:
-        """Shard, whether the shard ends here, and photos: all that is left to do, until told to stop."""
+    def batches(self) -> Iterator[Batch]:
+        """All that is left to do, until told to stop."""
         size = self.concealer.batch_size
         todo = [
-            (shard, start + size >= len(self.job.shards[shard]), self.job.shards[shard][start : start + size])
+            (shard, start, self.job.shards[shard])
             for shard in self.job.remaining(self.part, self.parts)
             for start in range(0, len(self.job.shards[shard]), size)
         ]
-        entries = (part for _, _, part in todo)
         decoded = decoded_batches(
-            self.archive, entries, size=self.concealer.image_size, crop=self.crop, workers=self.workers
+            self.archive,
+            (entries[start : start + size] for _, start, entries in todo),
+            size=self.concealer.image_size,
+            crop=self.crop,
+            workers=self.workers,
         )
-        for (shard, is_last, part), photos in zip(todo, decoded, strict=True):
+        for (shard, start, entries), photos in zip(todo, decoded, strict=True):
             if self.is_stopping():
                 decoded.close()
                 return
-            yield shard, is_last, photos
-            self.advance(len(part))
+            yield Batch(shard, start + size >= len(entries), photos)
+            self.advance(min(size, len(entries) - start))
 
 
 def shard_file(shard: int, kind: str) -> str:
@@ -70,32 +91,40 @@ def shard_file(shard: int, kind: str) -> str:
 
 def encode_collection(work: Work, kind: str) -> None:
     """Writes the work's remaining shards of codes, in the format `kind`, into the job's folder."""
+
+    def encode(batch: Batch) -> tuple[Batch, np.ndarray]:
+        return batch, work.concealer.encode(batch.photos.pictures, work.key)
+
     names: list[str] = []
     codes: list[np.ndarray] = []
     skipped: dict[str, str] = {}
-    for shard, is_last, photos in work.batches():
-        names += photos.names
-        skipped |= photos.skipped
-        codes.append(work.concealer.encode(photos.pictures, work.key))
-        if is_last:
+    for batch, encoded in read_ahead(work.batches(), encode, _COMPUTED_AT_ONCE, _COMPUTED_AT_ONCE):
+        names += batch.photos.names
+        skipped |= batch.photos.skipped
+        codes.append(encoded)
+        if batch.is_last:
             content = shard_bytes(names, np.concatenate(codes), kind)
-            write_atomically(work.job.out / shard_file(shard, kind), content)
-            work.job.complete_shard(shard, skipped)
+            write_atomically(work.job.out / shard_file(batch.shard, kind), content)
+            work.job.complete_shard(batch.shard, skipped)
             names, codes, skipped = [], [], {}
 
 
 def conceal_collection(work: Work, request: str) -> None:
     """Writes the work's remaining photos as concealed PNGs, under the attributes asked for, into the job's folder."""
+
+    def conceal(batch: Batch) -> Batch:
+        concealed = work.concealer.conceal(batch.photos.pictures, request, work.key)
+        paths = [work.job.out / f"{name}.png" for name in batch.photos.names]
+        # The list raises what a thread has raised.
+        list(writers.map(write_picture, paths, concealed))
+        return batch
+
     skipped: dict[str, str] = {}
-    with ThreadPoolExecutor(work.workers) as pool:
-        for shard, is_last, photos in work.batches():
-            skipped |= photos.skipped
-            concealed = work.concealer.conceal(photos.pictures, request, work.key)
-            paths = [work.job.out / f"{name}.png" for name in photos.names]
-            # The list raises what a thread has raised.
-            list(pool.map(write_picture, paths, concealed))
-            if is_last:
-                work.job.complete_shard(shard, skipped)
+    with ThreadPoolExecutor(work.workers) as writers:
+        for batch in read_ahead(work.batches(), conceal, _COMPUTED_AT_ONCE, _COMPUTED_AT_ONCE):
+            skipped |= batch.photos.skipped
+            if batch.is_last:
+                work.job.complete_shard(batch.shard, skipped)
                 skipped = {}
 
 
