@@ -75,7 +75,7 @@ def run_collection(
         ValueError: something that was asked for cannot be done.
     """
     keep_freed_memory()
-    key = check_key(options.key_file.read_bytes().strip()) if options.key_file else None
+    key = check_key(options.key_file.read_bytes().rstrip(b"\r\n")) if options.key_file else None
     if options.crop == "face":
         require_detector()
     if options.out.resolve().is_relative_to(Path(options.collection).resolve()):

@@ -137,7 +137,7 @@ def open_job(
     naming = key or secrets.token_bytes()
     check = hmac.digest(key, b"check", "sha256").hex() if key else None
     full = {**settings, "shard_size": shard_size, "names": "kept" if keep_names else "neutral"}
-    description = json.loads(json.dumps({"settings": full, "key": check}))
+    description = json.loads(json.dumps({**full, "key": check}))
     if not private.exists():
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise ValueError(
@@ -175,12 +175,17 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Writes a file that is there whole or not at all, whenever the process is killed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        # Or a failing power supply could leave a record of a shard that never reached the disk.
-        os.fsync(file.fileno())
-    partial.replace(path)
+    while True:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            # Or a failing power supply could leave a record of a shard that never reached the disk.
+            os.fsync(file.fileno())
+        try:
+            partial.replace(path)
+            return
+        except FileNotFoundError:
+            continue  # another process found the job complete, and cleared away what was half written
 
 
 def _neutral_name(source: str, key: bytes) -> str:
@@ -205,11 +210,7 @@ def _begin(private: Path, entries: Sequence[Entry], description: Mapping[str, An
 
 def _resume(private: Path, sources: Sequence[str], description: Mapping[str, Any]) -> tuple[Entry, ...]:
     begun = json.loads((private / _JOB).read_text())
-    differing = [
-        name
-        for name in (*description["settings"], "key")
-        if begun["settings"].get(name, begun.get(name)) != description["settings"].get(name, description.get(name))
-    ]
+    differing = [name for name in description if begun.get(name) != description[name]]
     if differing:
         raise ValueError(
             f"{private} says that this output was begun with another {', '.join(differing)}; "

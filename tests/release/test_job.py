@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -106,6 +107,21 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path):
     (tmp_path / "out" / "letter.txt").write_text("mine")
     with pytest.raises(ValueError, match="not empty"):
         begin(tmp_path)
+
+
+def test_a_file_that_another_process_cleared_away_is_written_again(tmp_path, monkeypatch):
+    replace, cleared = Path.replace, []
+
+    def clear_once(self, target):
+        if not cleared:
+            cleared.append(self)
+            self.unlink()
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", clear_once)
+    write_atomically(tmp_path / "deep" / "file", b"content")
+    assert (tmp_path / "deep" / "file").read_bytes() == b"content"
+    assert cleared
 
 
 RACE = """
