@@ -10,6 +10,7 @@ import dataclasses
 import glob
 import hashlib
 import hmac
+import io
 import json
 import os
 import secrets
@@ -101,7 +102,7 @@ class Job:
 
     def _clean(self) -> None:
         """Removes what killed processes have left half written."""
-        for path in self.out.rglob(".*.partial"):
+        for path in (*self.out.rglob(".*.partial"), *self.private.rglob(".*.partial")):
             path.unlink(missing_ok=True)
         for path in self.private.parent.glob(f".{glob.escape(self.private.name)}.*"):
             shutil.rmtree(path, ignore_errors=True)
@@ -227,12 +228,12 @@ def _resume(private: Path, sources: Sequence[str], description: Mapping[str, Any
 
 
 def _write_table(path: Path, header: Sequence[str], rows: Iterator[tuple[str, str]]) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with partial.open("w", newline="", errors="surrogateescape", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
-    partial.replace(path)
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(header)
+    writer.writerows(rows)
+    # File names need not be UTF-8; Python's stand-ins for such bytes become these bytes again.
+    write_atomically(path, text.getvalue().encode("utf-8", "surrogateescape"))
 
 
 def _read_table(path: Path) -> list[dict[str, str]]:

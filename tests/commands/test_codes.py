@@ -32,6 +32,8 @@ def die_before_write(monkeypatch, number):
         return replace(self, target)
 
     monkeypatch.setattr(Path, "replace", counting)
+    # Another process, so that what it leaves half written is not overwritten by the next.
+    monkeypatch.setattr(os, "getpid", lambda: 10**6)
 
 
 def test_codes_are_those_of_the_concealer(conceal, album, key_file, tmp_path, loaded):

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import zipfile
@@ -98,3 +99,13 @@ def test_names_are_shortened_by_the_folder_they_share() -> None:
     assert short_names(["u/a.jpg", "u/b.jpg"]) == ["a.jpg", "b.jpg"]
     assert short_names(["u/p1/a.jpg", "u/p2/a.jpg"]) == ["p1/a.jpg", "p2/a.jpg"]
     assert short_names(["a.jpg", "u/a.jpg"]) == ["a.jpg", "u/a.jpg"]
+
+
+def test_what_is_no_regular_file_is_unreadable_and_waits_for_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "broken.jpg").symlink_to("absent.jpg")
+    archive = open_archive(str(tmp_path))
+    with pytest.raises(UnreadableFileError, match="no regular file"):
+        archive.read("pipe.jpg")
+    with pytest.raises(UnreadableFileError, match="No such file"):
+        archive.read("broken.jpg")
