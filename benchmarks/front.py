@@ -31,9 +31,9 @@ from conceal_jax.audit.targets import Target
 from conceal_jax.config import Config
 from conceal_jax.data.resident import Resident, load_resident
 from conceal_jax.data.sources import open_collection
-from conceal_jax.evaluation import Run, load_run
 from conceal_jax.memory import keep_freed_memory
 from conceal_jax.release.encode import encode_pictures
+from conceal_jax.release.run import Run, load_run
 from conceal_jax.training import run_directory
 from conceal_jax.training.evaluation import Evaluator
 from conceal_jax.training.loop import train

@@ -32,8 +32,7 @@ from conceal_jax.data.resident import Resident, load_resident
 from conceal_jax.data.sources import open_with_undeclared
 from conceal_jax.plots import PictureGrid
 from conceal_jax.release.encode import decode_codes, encode_pictures, encode_posteriors
-from conceal_jax.release.run import Run as Run
-from conceal_jax.release.run import load_run as load_run
+from conceal_jax.release.run import Run, load_run
 from conceal_jax.training import run_directory
 from conceal_jax.training.evaluation import Evaluator
 from conceal_jax.training.parallel import create_mesh
