@@ -44,8 +44,8 @@ class Concealer:
         self._mean_code_warning = mean_code_warning or "nobody has audited this run: python evaluate.py --workdir=RUN"
         self._params = replicate(run.params, mesh)
         self._rows = NamedSharding(mesh, PartitionSpec(AXIS))
-        self._encode = jax.jit(partial(sample_batch, run.model))
-        self._decode = jax.jit(partial(decode_batch, run.model))
+        self._encode = partial(sample_batch, run.model)
+        self._decode = partial(decode_batch, run.model)
 
     @classmethod
     def load(cls, workdir: str | Path, *, batch_size: int = 256) -> "Concealer":

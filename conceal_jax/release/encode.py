@@ -1,13 +1,13 @@
 """Pictures to codes and codes to pictures, any number of them, in batches of one compiled shape."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Int32, PRNGKeyArray, PyTree, UInt8
 
 from conceal_jax.models.vae import VAE
 
@@ -26,9 +26,8 @@ def encode_pictures(
     Returns:
         float32 [N, latent_dim].
     """
-    encode = jax.jit(partial(_sample_keyed, model))
     rows = np.arange(len(pictures), dtype=np.int32)
-    return in_batches(lambda images, row: encode(params, images, row, key), (pictures, rows), batch_size)
+    return in_batches(lambda images, row: encode_batch(model, params, images, row, key), (pictures, rows), batch_size)
 
 
 def encode_posteriors(
@@ -43,8 +42,7 @@ def encode_posteriors(
         Mean and standard deviation, float32 [N, latent_dim] each. The mean tells far more than a sample: it is for
         audits, not for release.
     """
-    encode = jax.jit(partial(_posterior, model))
-    both = in_batches(lambda images: encode(params, images), (pictures,), batch_size)
+    both = in_batches(lambda images: _posterior(model, params, images), (pictures,), batch_size)
     return both[:, 0], both[:, 1]
 
 
@@ -62,43 +60,67 @@ def decode_codes(
     Returns:
         uint8 [N, S, S, 3].
     """
-    decode = jax.jit(partial(decode_batch, model))
     every = np.broadcast_to(label_vectors, (len(codes), label_vectors.shape[-1]))
-    return in_batches(lambda code, labels: decode(params, code, labels), (codes, every), batch_size)
+    return in_batches(lambda code, labels: decode_batch(model, params, code, labels), (codes, every), batch_size)
 
 
-def sample_batch(model: VAE, params: PyTree, images: Array, noise: Array) -> Array:
-    """Codes float32 [B, L] of uint8 pictures [B, S, S, 3] with noise float32 [B, L]."""
+@partial(jax.jit, static_argnums=0)
+def encode_batch(
+    model: VAE,
+    params: PyTree,
+    images: UInt8[Array, "batch height width channels"],
+    rows: Int32[Array, " batch"],
+    key: PRNGKeyArray,
+) -> Float[Array, "batch latent"]:
+    """Sampled codes of one batch; picture i gets noise keyed by (key, rows[i]). Compiled once for each shape."""
+    noise = jax.vmap(lambda row: jax.random.normal(jax.random.fold_in(key, row), (model.latent_dim,)))(rows)
+    return sample_batch(model, params, images, noise)
+
+
+@partial(jax.jit, static_argnums=0)
+def sample_batch(
+    model: VAE,
+    params: PyTree,
+    images: UInt8[Array, "batch height width channels"],
+    noise: Float[Array, "batch latent"],
+) -> Float[Array, "batch latent"]:
+    """Codes of one batch with noise that is given. Compiled once for each shape."""
     posterior = model.apply({"params": params}, images.astype(jnp.float32) / 255.0, method="encode")
     codes: Any = model.apply({"params": params}, posterior, noise, method="sample")
     return codes
 
 
-def decode_batch(model: VAE, params: PyTree, codes: Array, label_vectors: Array) -> Array:
-    """Pictures uint8 [B, S, S, 3] of codes float32 [B, L] under label vectors float32 [B, width]."""
+@partial(jax.jit, static_argnums=0)
+def _posterior(model: VAE, params: PyTree, images: Array) -> Array:
+    posterior: Any = model.apply({"params": params}, images.astype(jnp.float32) / 255.0, method="encode")
+    return jnp.stack([posterior.mean, jnp.exp(posterior.log_variance / 2)], axis=1)
+
+
+@partial(jax.jit, static_argnums=0)
+def decode_batch(
+    model: VAE,
+    params: PyTree,
+    codes: Float[Array, "batch latent"],
+    label_vectors: Float[Array, "batch labels"],
+) -> UInt8[Array, "batch height width channels"]:
+    """Pictures of one batch of codes under label vectors. Compiled once for each shape."""
     pictures: Any = model.apply({"params": params}, codes, label_vectors, method="decode")
     return jnp.round(pictures * 255.0).astype(jnp.uint8)
 
 
 def in_batches(function: Callable[..., Array], arrays: tuple[np.ndarray, ...], batch_size: int) -> np.ndarray:
     """Applies a function of batches to one or more rows; the last batch is padded to the common size and cut again."""
-
-    def batches() -> Iterator[np.ndarray]:
-        for start in range(0, len(arrays[0]), batch_size):
-            parts = [array[start : start + batch_size] for array in arrays]
-            size = len(parts[0])
-            padding = batch_size - size
-            padded = [np.concatenate([part, np.zeros((padding, *part.shape[1:]), part.dtype)]) for part in parts]
-            yield np.asarray(function(*padded))[:size]
-
-    return np.concatenate(list(batches()))
-
-
-def _sample_keyed(model: VAE, params: PyTree, images: Array, rows: Array, key: PRNGKeyArray) -> Array:
-    noise = jax.vmap(lambda row: jax.random.normal(jax.random.fold_in(key, row), (model.latent_dim,)))(rows)
-    return sample_batch(model, params, images, noise)
+    parts: list[np.ndarray] = []
+    running: Array | None = None
+    for start in range(0, len(arrays[0]), batch_size):
+        following = function(*(_padded(array[start : start + batch_size], batch_size) for array in arrays))
+        # Only now, so that one batch is fetched while the device works on the next.
+        if running is not None:
+            parts.append(np.asarray(running))
+        running = following
+    return np.concatenate([*parts, np.asarray(running)])[: len(arrays[0])]
 
 
-def _posterior(model: VAE, params: PyTree, images: Array) -> Array:
-    posterior: Any = model.apply({"params": params}, images.astype(jnp.float32) / 255.0, method="encode")
-    return jnp.stack([posterior.mean, jnp.exp(posterior.log_variance / 2)], axis=1)
+def _padded(part: np.ndarray, size: int) -> np.ndarray:
+    missing = size - len(part)
+    return np.concatenate([part, np.zeros((missing, *part.shape[1:]), part.dtype)]) if missing else part

@@ -39,3 +39,12 @@ def test_every_code_has_its_own_labels():
     labels = np.stack([CONFIG.attributes.parse("gender=male"), CONFIG.attributes.parse("gender=female,age=90")])
     first, second = decode_codes(MODEL, params, codes, labels)
     assert (first != second).any()
+
+
+def test_a_second_call_compiles_nothing():
+    encode_pictures(MODEL, PARAMS, PICTURES[:4], KEY, batch_size=4)
+    traced = []
+    jax.monitoring.register_event_duration_secs_listener(lambda event, duration, **_: traced.append(event))
+    encode_pictures(create_model(CONFIG), PARAMS, PICTURES[:3], KEY, batch_size=4)
+    jax.monitoring.clear_event_listeners()
+    assert not [event for event in traced if "compile" in event]
