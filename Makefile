@@ -8,7 +8,12 @@ INSTALLED := .venv/.installed-$(VERSION)
 # Byte-compiling every module of every dependency takes longer than all the rest of the installation.
 INSTALL := -m pip install --quiet --no-compile --constraint $(CONSTRAINTS)
 
-.PHONY: help demo test check format wheel-check pins clean
+BENCH_BIN := .venv-bench/bin/
+BENCH_INSTALLED := .venv-bench/.installed-$(VERSION)
+# Where PyTorch's builds without CUDA are; on some platforms the usual one is that.
+TORCH_INDEX := https://download.pytorch.org/whl/cpu
+
+.PHONY: help demo test bench check format wheel-check pins clean
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,6 +24,12 @@ demo: $(INSTALLED)  ## Train on synthetic faces and write runs/demo/report/.
 
 test: $(INSTALLED)  ## Run the tests.
 	$(BIN)python -m pytest
+
+bench: $(BENCH_INSTALLED)  ## Measure speed on this CPU, against PyTorch, into build/*.json.
+	mkdir -p build
+	$(BENCH_BIN)python -m benchmarks.train_speed --against=torch --json=build/train_speed.json
+	$(BENCH_BIN)python -m benchmarks.encode_speed --json=build/encode_speed.json
+	$(BENCH_BIN)python -m benchmarks.input_pipeline --json=build/input_pipeline.json
 
 check: $(INSTALLED)  ## Check format, lint and types.
 	$(BIN)ruff format --check .
@@ -42,7 +53,7 @@ pins:  ## Pin the newest versions that resolve, for one PYTHON.
 	build/pins/bin/python -m pip freeze --all --exclude pip --exclude conceal_jax | LC_ALL=C sort -f > $(CONSTRAINTS)
 
 clean:  ## Remove everything made here but runs/.
-	rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-bench build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Its name tells the Python version, so an environment of another version is made anew.
@@ -50,6 +61,13 @@ $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	@echo "Creating .venv with Python $(VERSION) (about a minute)"
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)python $(INSTALL) --editable '.[dev]'
+	@touch $@
+
+$(BENCH_INSTALLED): pyproject.toml $(CONSTRAINTS) constraints/bench.txt
+	@echo "Creating .venv-bench with Python $(VERSION) (a few minutes)"
+	@$(PYTHON) -m venv --clear .venv-bench
+	@$(BENCH_BIN)python $(INSTALL) --constraint constraints/bench.txt --retries 1 --extra-index-url $(TORCH_INDEX) \
+		--editable '.[bench]'
 	@touch $@
 
 constraints/%.txt:

@@ -27,15 +27,15 @@ class VAE(nn.Module):
     """A variational autoencoder whose sampled latent is joined with the labels of what must be hidden.
 
     Attributes:
-        encoder, bottleneck, decoder: its parts.
+        encoder, bottleneck, decoder: its parts; any modules that take and return what `Encoder` and `Decoder` do.
         scale: of a pixel's likelihood; the starting value when learned.
         learn_scale: whether the logarithm of the scale is a parameter.
         censor: between the bottleneck and the released code; without one, the bottleneck's codes are released.
     """
 
-    encoder: Encoder
+    encoder: nn.Module
     bottleneck: GaussianBottleneck
-    decoder: Decoder
+    decoder: nn.Module
     scale: float = 0.1
     learn_scale: bool = False
     censor: Censor | None = None

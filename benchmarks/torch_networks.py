@@ -1,0 +1,231 @@
+"""The networks of the benchmarks in PyTorch, equal in structure to those in JAX, at their fastest.
+
+Feature maps are `channels_last`: a dense layer over channels, and the moves of pixels into channels and back, see them
+as [batch, rows, columns, channels] without a copy, just as JAX does.
+"""
+
+import itertools
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmarks.classical_network import WIDTHS
+from conceal_jax.config import Config
+from conceal_jax.models.bottleneck import LABEL_GAIN, LOG_VARIANCE_BOUND
+from conceal_jax.models.layers import GROUP_CHANNELS
+
+FLAX_NAMES = {"dense": "Dense", "conv": "Conv", "transposed": "ConvTranspose", "residual": "ResidualBlock"}
+"""Flax's names of the layers that stand in a list here; layer 0 of `dense` is `Dense_0` there."""
+
+
+def space_to_depth(images: Tensor, block: int) -> Tensor:
+    """[batch, height, width, channels] to [batch, rows, columns, block^2 * channels]."""
+    batch, height, width, channels = images.shape
+    cells = images.reshape(batch, height // block, block, width // block, block, channels)
+    return cells.transpose(2, 3).reshape(batch, height // block, width // block, block * block * channels)
+
+
+def depth_to_space(images: Tensor, block: int) -> Tensor:
+    """The inverse of `space_to_depth`."""
+    batch, rows, columns, depth = images.shape
+    channels = depth // block**2
+    cells = images.reshape(batch, rows, columns, block, block, channels)
+    return cells.transpose(2, 3).reshape(batch, rows * block, columns * block, channels)
+
+
+def channels_last(images: Tensor) -> Tensor:
+    """[batch, channels, rows, columns] seen as [batch, rows, columns, channels]."""
+    return images.permute(0, 2, 3, 1)
+
+
+def channels_first(images: Tensor) -> Tensor:
+    """[batch, rows, columns, channels] seen as [batch, channels, rows, columns], in the `channels_last` format."""
+    return images.permute(0, 3, 1, 2)
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """Over groups of as many channels as in JAX."""
+    return nn.GroupNorm(channels // GROUP_CHANNELS, channels, eps=1e-6)
+
+
+class ResidualBlock(nn.Module):
+    """Two normalised 3x3 convolutions added to their input."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.ModuleList(group_norm(channels) for _ in range(2))
+        self.conv = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
+        nn.init.zeros_(self.conv[1].weight)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[batch, channels, rows, columns] to the same."""
+        hidden = self.conv[0](functional.silu(self.norm[0](images)))
+        return images + self.conv[1](functional.silu(self.norm[1](hidden)))
+
+
+class PatchEncoder(nn.Module):
+    """See `conceal_jax.models.encoder.Encoder`."""
+
+    def __init__(self, patch: int, widths: tuple[int, ...], blocks: tuple[int, ...]) -> None:
+        super().__init__()
+        self.patch, self.blocks = patch, blocks
+        inputs = [3 * patch**2, *(4 * width for width in widths)]
+        self.dense = nn.ModuleList(nn.Linear(*shape) for shape in zip(inputs, widths, strict=False))
+        self.residual = nn.ModuleList(
+            ResidualBlock(width) for width, count in zip(widths, blocks, strict=True) for _ in range(count)
+        )
+        self.norm = nn.ModuleList([group_norm(widths[-1])])
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[batch, 3, height, width] in [0, 1] to features."""
+        hidden, residual = images * 2.0 - 1.0, iter(self.residual)
+        for level, blocks in enumerate(self.blocks):
+            cells = space_to_depth(channels_last(hidden), 2 if level else self.patch)
+            hidden = channels_first(self.dense[level](cells))
+            for _ in range(blocks):
+                hidden = next(residual)(hidden)
+        return channels_last(functional.silu(self.norm[0](hidden))).flatten(1)
+
+
+class PatchDecoder(nn.Module):
+    """See `conceal_jax.models.decoder.Decoder`."""
+
+    def __init__(
+        self, inputs: int, image_size: int, patch: int, widths: tuple[int, ...], blocks: tuple[int, ...]
+    ) -> None:
+        super().__init__()
+        self.patch, self.blocks, self.side = patch, blocks, image_size // (patch * 2 ** (len(widths) - 1))
+        ups = [nn.Linear(wide, 4 * narrow) for narrow, wide in itertools.pairwise(widths)][::-1]
+        first, last = nn.Linear(inputs, self.side**2 * widths[-1]), nn.Linear(widths[0], 3 * patch**2)
+        self.dense = nn.ModuleList([first, *ups, last])
+        self.residual = nn.ModuleList(
+            ResidualBlock(width) for width, count in zip(widths[::-1], blocks[::-1], strict=True) for _ in range(count)
+        )
+        self.norm = nn.ModuleList([group_norm(widths[0])])
+
+    def forward(self, joined: Tensor) -> Tensor:
+        """[batch, inputs] to logits [batch, 3, height, width]."""
+        dense, residual = iter(self.dense), iter(self.residual)
+        hidden = channels_first(next(dense)(joined).unflatten(1, (self.side, self.side, -1)))
+        for level in reversed(range(len(self.blocks))):
+            for _ in range(self.blocks[level]):
+                hidden = next(residual)(hidden)
+            if level:
+                hidden = channels_first(depth_to_space(next(dense)(channels_last(hidden)), 2))
+        hidden = functional.silu(self.norm[0](hidden))
+        return channels_first(depth_to_space(next(dense)(channels_last(hidden)), self.patch))
+
+
+class ClassicalEncoder(nn.Module):
+    """See `benchmarks.classical_network.ClassicalEncoder`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        shapes = zip((3, *WIDTHS), WIDTHS, strict=False)
+        self.conv = nn.ModuleList(nn.Conv2d(*shape, 3, stride=2, padding=1) for shape in shapes)
+        self.norm = nn.ModuleList(map(group_norm, WIDTHS))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[batch, 3, height, width] in [0, 1] to features."""
+        hidden = images * 2.0 - 1.0
+        for conv, norm in zip(self.conv, self.norm, strict=True):
+            hidden = functional.silu(norm(conv(hidden)))
+        return channels_last(hidden).flatten(1)
+
+
+class ClassicalDecoder(nn.Module):
+    """See `benchmarks.classical_network.ClassicalDecoder`."""
+
+    def __init__(self, inputs: int, image_size: int) -> None:
+        super().__init__()
+        self.side = image_size // 2 ** len(WIDTHS)
+        narrow = (*WIDTHS[-2::-1], WIDTHS[0])
+        self.dense = nn.ModuleList([nn.Linear(inputs, self.side**2 * WIDTHS[-1])])
+        self.transposed = nn.ModuleList(
+            nn.ConvTranspose2d(*shape, 3, stride=2, padding=1, output_padding=1)
+            for shape in zip(WIDTHS[::-1], narrow, strict=True)
+        )
+        self.norm = nn.ModuleList(map(group_norm, narrow))
+        self.conv = nn.ModuleList([nn.Conv2d(WIDTHS[0], 3, 3, padding=1)])
+
+    def forward(self, joined: Tensor) -> Tensor:
+        """[batch, inputs] to logits [batch, 3, height, width]."""
+        hidden = channels_first(functional.silu(self.dense[0](joined)).unflatten(1, (self.side, self.side, -1)))
+        for transposed, norm in zip(self.transposed, self.norm, strict=True):
+            hidden = functional.silu(norm(transposed(hidden)))
+        return self.conv[0](hidden)
+
+
+class Bottleneck(nn.Module):
+    """The layer of `conceal_jax.models.bottleneck.GaussianBottleneck`."""
+
+    def __init__(self, features: int, latent_dim: int) -> None:
+        super().__init__()
+        self.statistics = nn.Linear(features, 2 * latent_dim)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """[batch, features] to mean and log-variance."""
+        mean, raw = self.statistics(features.float()).chunk(2, dim=1)
+        return mean, LOG_VARIANCE_BOUND * torch.tanh(raw / LOG_VARIANCE_BOUND)
+
+
+class VAE(nn.Module):
+    """See `conceal_jax.models.vae.VAE`, without a censor."""
+
+    def __init__(self, config: Config, network: str) -> None:
+        super().__init__()
+        model, size = config.model, config.data.image_size
+        inputs = model.latent_dim + config.attributes.width
+        if network == "classical":
+            self.encoder: nn.Module = ClassicalEncoder()
+            self.decoder: nn.Module = ClassicalDecoder(inputs, size)
+            features = (size // 2 ** len(WIDTHS)) ** 2 * WIDTHS[-1]
+        else:
+            self.encoder = PatchEncoder(model.patch, model.widths, model.blocks)
+            self.decoder = PatchDecoder(inputs, size, model.patch, model.widths, model.blocks)
+            features = self.decoder.side**2 * model.widths[-1]
+        self.bottleneck = Bottleneck(features, model.latent_dim)
+
+    def forward(self, images: Tensor, label_vectors: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean, log-variance and logits of pictures [batch, 3, height, width] in [0, 1]."""
+        mean, log_variance = self.encode(images)
+        codes = mean + torch.exp(0.5 * log_variance) * noise
+        logits = self.decoder(torch.cat([codes, LABEL_GAIN * label_vectors], dim=1))
+        return mean, log_variance, logits.float()
+
+    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance."""
+        return self.bottleneck(self.encoder(images))
+
+
+@torch.no_grad()
+def load_flax_parameters(module: nn.Module, params: Mapping[str, Any]) -> None:
+    """Copies a Flax parameter tree into the module of equal structure.
+
+    Raises:
+        KeyError: a parameter has no counterpart.
+    """
+    for name, parameter in module.named_parameters():
+        layer, _, kind = re.sub(r"(\w+)\.(\d+)", _flax_layer, name).rpartition(".")
+        tree = params
+        for part in layer.split("."):
+            tree = tree[part]
+        if kind == "weight":
+            kind = "kernel" if parameter.ndim > 1 else "scale"
+        parameter.copy_(torch.from_numpy(_torch_layout(np.array(tree[kind]), layer)))
+
+
+def _flax_layer(match: re.Match[str]) -> str:
+    return f"{FLAX_NAMES.get(match[1], 'GroupNorm')}_{match[2]}"
+
+
+def _torch_layout(values: np.ndarray, layer: str) -> np.ndarray:
+    """[in, out], or [rows, columns, in, out], to PyTorch's order; transposed kernels are turned round there."""
+    if values.ndim == 4 and "ConvTranspose" in layer:
+        return values[::-1, ::-1].transpose(2, 3, 0, 1).copy()
+    return values.transpose(3, 2, 0, 1).copy() if values.ndim == 4 else values.T.copy()
