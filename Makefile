@@ -66,8 +66,8 @@ $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 $(BENCH_INSTALLED): pyproject.toml $(CONSTRAINTS) constraints/bench.txt
 	@echo "Creating .venv-bench with Python $(VERSION) (a few minutes)"
 	@$(PYTHON) -m venv --clear .venv-bench
-	@$(BENCH_BIN)python $(INSTALL) --constraint constraints/bench.txt --retries 1 --extra-index-url $(TORCH_INDEX) \
-		--editable '.[bench]'
+	@$(BENCH_BIN)python $(INSTALL) --constraint constraints/bench.txt --no-deps --extra-index-url $(TORCH_INDEX) torch
+	@$(BENCH_BIN)python $(INSTALL) --constraint constraints/bench.txt --editable '.[bench]'
 	@touch $@
 
 constraints/%.txt:

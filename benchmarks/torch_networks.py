@@ -23,15 +23,8 @@ FLAX_NAMES = {"dense": "Dense", "conv": "Conv", "transposed": "ConvTranspose", "
 """Flax's names of the layers that stand in a list here; layer 0 of `dense` is `Dense_0` there."""
 
 
-def space_to_depth(images: Tensor, block: int) -> Tensor:
-    """[batch, height, width, channels] to [batch, rows, columns, block^2 * channels]."""
-    batch, height, width, channels = images.shape
-    cells = images.reshape(batch, height // block, block, width // block, block, channels)
-    return cells.transpose(2, 3).reshape(batch, height // block, width // block, block * block * channels)
-
-
 def depth_to_space(images: Tensor, block: int) -> Tensor:
-    """The inverse of `space_to_depth`."""
+    """[batch, rows, columns, block^2 * channels] to [batch, rows * block, columns * block, channels]."""
     batch, rows, columns, depth = images.shape
     channels = depth // block**2
     cells = images.reshape(batch, rows, columns, block, block, channels)
@@ -69,13 +62,16 @@ class ResidualBlock(nn.Module):
 
 
 class PatchEncoder(nn.Module):
-    """See `conceal_jax.models.encoder.Encoder`."""
+    """See `conceal_jax.models.encoder.Encoder`.
+
+    Space-to-depth and a dense layer are one convolution without overlap here: a little faster than the two in PyTorch.
+    """
 
     def __init__(self, patch: int, widths: tuple[int, ...], blocks: tuple[int, ...]) -> None:
         super().__init__()
-        self.patch, self.blocks = patch, blocks
-        inputs = [3 * patch**2, *(4 * width for width in widths)]
-        self.dense = nn.ModuleList(nn.Linear(*shape) for shape in zip(inputs, widths, strict=False))
+        self.blocks = blocks
+        shapes = zip((3, *widths), widths, (patch, *(2 for _ in widths[1:])), strict=False)
+        self.dense = nn.ModuleList(nn.Conv2d(*shape, block, stride=block) for *shape, block in shapes)
         self.residual = nn.ModuleList(
             ResidualBlock(width) for width, count in zip(widths, blocks, strict=True) for _ in range(count)
         )
@@ -85,8 +81,7 @@ class PatchEncoder(nn.Module):
         """[batch, 3, height, width] in [0, 1] to features."""
         hidden, residual = images * 2.0 - 1.0, iter(self.residual)
         for level, blocks in enumerate(self.blocks):
-            cells = space_to_depth(channels_last(hidden), 2 if level else self.patch)
-            hidden = channels_first(self.dense[level](cells))
+            hidden = self.dense[level](hidden)
             for _ in range(blocks):
                 hidden = next(residual)(hidden)
         return channels_last(functional.silu(self.norm[0](hidden))).flatten(1)
@@ -217,7 +212,10 @@ def load_flax_parameters(module: nn.Module, params: Mapping[str, Any]) -> None:
             tree = tree[part]
         if kind == "weight":
             kind = "kernel" if parameter.ndim > 1 else "scale"
-        parameter.copy_(torch.from_numpy(_torch_layout(np.array(tree[kind]), layer)))
+        values = np.array(tree[kind])
+        if values.ndim == 2 and parameter.ndim == 4:
+            values = values.reshape(*parameter.shape[2:], parameter.shape[1], -1)
+        parameter.copy_(torch.from_numpy(_torch_layout(values, layer)))
 
 
 def _flax_layer(match: re.Match[str]) -> str:

@@ -36,7 +36,7 @@ def test_networks_are_equal_in_both_frameworks(network, widths, blocks):
     images = jax_workloads.random_pictures(config, 3).images
     labels = generator.random((3, config.attributes.width), np.float32)
     noise = generator.standard_normal((3, config.model.latent_dim), np.float32)
-    output = model.apply({"params": params}, *map(jnp.asarray, (images / np.float32(255), labels, noise)))
+    output = jax.jit(model.apply)({"params": params}, *map(jnp.asarray, (images / np.float32(255), labels, noise)))
     with torch.no_grad():
         mean, log_variance, logits = counterpart(
             to_pictures(torch.from_numpy(images)), torch.from_numpy(labels), torch.from_numpy(noise)
