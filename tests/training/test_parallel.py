@@ -11,20 +11,37 @@ from conceal_jax.training.devices import psum
 from conceal_jax.training.parallel import create_mesh, map_step, replicate, shard_batch
 
 SCRIPT = """
+import pathlib
 import jax
 from conceal_jax.training.parallel import use_host_devices
 use_host_devices({batch_size})
-print(jax.device_count())
+count = jax.device_count()
+threads = [path.read_text().strip() for path in pathlib.Path("/proc/self/task").glob("*/comm")]
+print(count, threads.count("tf_XLAEigen"))
 """
+
+
+def devices_and_threads(batch_size):
+    """The number of host devices, and of threads in XLA's pool (Linux)."""
+    command = [sys.executable, "-c", SCRIPT.format(batch_size=batch_size)]
+    environment = {name: value for name, value in os.environ.items() if name != "NPROC"}
+    ran = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    count, threads = map(int, ran.stdout.split())
+    return count, threads
 
 
 @pytest.mark.parametrize(("batch_size", "least"), [(128, 1), (16, 1), (127, 1)])
 def test_host_devices_share_the_batch_equally(batch_size, least):
-    command = [sys.executable, "-c", SCRIPT.format(batch_size=batch_size)]
-    count = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    count, _ = devices_and_threads(batch_size)
     assert least <= count <= (os.cpu_count() or 1)
     assert batch_size % count == 0
     assert count == 1 or batch_size // count >= 16
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+def test_devices_that_wait_for_others_leave_threads_to_these():
+    count, threads = devices_and_threads(batch_size=128)
+    assert threads >= 2 * count
 
 
 @pytest.mark.parametrize("mapping", ["pmap", "jit"])
