@@ -14,6 +14,7 @@ from conceal_jax import config_files
 from conceal_jax.compilation_cache import keep_compiled_programs
 from conceal_jax.logs import configure_logging
 from conceal_jax.memory import keep_freed_memory
+from conceal_jax.training import distributed
 from conceal_jax.training.loop import train
 from conceal_jax.training.parallel import use_host_devices
 from conceal_jax.training.profiler import parse_window
@@ -25,13 +26,20 @@ def parse_arguments(arguments: list[str]) -> tuple[argparse.Namespace, dict[str,
     parser.add_argument("--config", default="configs/demo.py", help="configuration file (default: %(default)s)")
     parser.add_argument("--workdir", type=Path, help="run directory (default: runs/NAME of the configuration)")
     parser.add_argument("--profile", metavar="START:STOP", help="write a profile of these steps of each stage")
+    parser.add_argument(
+        "--distributed",
+        choices=("auto", "on", "off"),
+        default="auto",
+        help="join the other processes of the run; auto: where a launcher started several (see docs/scaling.md)",
+    )
     options, rest = parser.parse_known_args(arguments)
     overrides = {}
     for argument in rest:
         name, equals, value = argument.partition("=")
         if not (name.startswith("--config.") and equals):
             parser.error(
-                f"unknown argument {argument}; options are --config, --workdir, --profile and --config.FIELD=VALUE"
+                f"unknown argument {argument}; options are --config, --workdir, --profile, --distributed "
+                "and --config.FIELD=VALUE"
             )
         overrides[name.removeprefix("--config.")] = value
     return options, overrides
@@ -45,8 +53,12 @@ def main(arguments: list[str]) -> None:
     workdir = options.workdir or Path("runs") / Path(options.config.partition(":")[0]).stem
     keep_freed_memory()
     keep_compiled_programs()
+    profile = parse_window(options.profile) if options.profile else range(0)
+    distributed.connect(options.distributed)
     use_host_devices(config.training.batch_size)
-    train(config, workdir, parse_window(options.profile) if options.profile else range(0))
+    distributed.assign_roles()
+    train(config, workdir, profile)
+    distributed.disconnect()
 
 
 if __name__ == "__main__":

@@ -52,6 +52,8 @@ class ModelConfig:
         blocks: residual blocks at each resolution, finest first.
         dtype: of activations; "auto" is bfloat16 on accelerators and float32 on a CPU, where bfloat16 is slower.
             Parameters, norms, codes, losses and the optimiser are float32 always.
+        remat: compute the insides of residual blocks again for the gradients, in place of keeping them: less memory,
+            about a third more work.
     """
 
     latent_dim: int = 64
@@ -59,6 +61,7 @@ class ModelConfig:
     widths: tuple[int, ...] = (64, 128, 256)
     blocks: tuple[int, ...] = (0, 1, 1)
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    remat: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +96,8 @@ class TrainingConfig:
     Attributes:
         steps: optimiser updates in all.
         batch_size: pictures a step, over all devices.
+        microbatches: parts of each device's share that are computed one after the other, so that a batch may be larger
+            than memory; their gradients are summed. Of the stages that see pictures; slow on CPUs.
         learning_rate: peak of the schedule: linear warm-up, then a cosine to zero.
         warmup_steps, weight_decay, clip_norm: of the optimiser (AdamW; global gradient norm).
         ema_decay: of the averaged parameters that evaluation uses.
@@ -105,6 +110,7 @@ class TrainingConfig:
 
     steps: int = 2000
     batch_size: int = 128
+    microbatches: int = 1
     learning_rate: float = 2e-3
     warmup_steps: int = 100
     weight_decay: float = 1e-4

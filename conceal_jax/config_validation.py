@@ -129,6 +129,7 @@ _LOWER_BOUNDS = (
     ("adversary", "restart_every", 0),
     ("training", "steps", 1),
     ("training", "batch_size", 1),
+    ("training", "microbatches", 1),
     ("training", "learning_rate", 0),
     ("training", "warmup_steps", 0),
     ("training", "weight_decay", 0),

@@ -98,7 +98,13 @@ def own_folder(folder):
 @pytest.mark.parametrize(
     ("config", "make", "stages"),
     # The later stages are the same wherever pictures come from: once resident, once streamed.
-    [("utkface", utkface, 3), ("celeb_a", celeb_a, 3), ("fairface", fairface, 1), ("folder", own_folder, 1)],
+    [
+        ("utkface", utkface, 3),
+        ("celeb_a", celeb_a, 3),
+        ("celeb_a_tpu", celeb_a, 1),
+        ("fairface", fairface, 1),
+        ("folder", own_folder, 1),
+    ],
 )
 def test_shipped_configs_train_a_step(tmp_path, config, make, stages):
     arguments = [

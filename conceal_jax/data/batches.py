@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TypedDict
 
 import numpy as np
+from jaxtyping import Int32
 
 from conceal_jax.data.collection import Collection
 from conceal_jax.data.pictures import read_pictures
@@ -17,10 +18,40 @@ class Batch(TypedDict):
     mask: np.ndarray
 
 
-def evaluation_batches(collection: Collection, *, batch_size: int, image_size: int, crop: str) -> Iterator[Batch]:
-    """Every item once, in order; the last batch is padded with black, masked pictures."""
+def process_share(batch_size: int, process_index: int, process_count: int) -> Int32[np.ndarray, " share"]:
+    """The places in a global batch that one of several processes reads.
+
+    Raises:
+        ValueError: the batch cannot be shared out evenly.
+    """
+    if batch_size % process_count:
+        raise ValueError(
+            f"a batch of {batch_size} cannot be shared by {process_count} processes; "
+            f"set training.batch_size (and evaluation.batch_size, censor.batch_size) to a multiple of {process_count}"
+        )
+    share = batch_size // process_count
+    return process_index * share + np.arange(share, dtype=np.int32)
+
+
+def evaluation_batches(
+    collection: Collection,
+    *,
+    batch_size: int,
+    image_size: int,
+    crop: str,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> Iterator[Batch]:
+    """Every item once, in order; the last batch is padded with black, masked pictures.
+
+    Args:
+        batch_size: over all processes; each yields its own contiguous share of every batch.
+        image_size, crop: see `decode_picture`.
+        process_index, process_count: which share.
+    """
+    share = process_share(batch_size, process_index, process_count)
     for start in range(0, len(collection), batch_size):
-        rows = np.arange(start, start + batch_size)
+        rows = start + share
         yield read_batch(collection, rows, np.arange(len(collection)), image_size, crop)
 
 

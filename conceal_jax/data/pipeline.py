@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import tensorflow as tf
 
-from conceal_jax.data.batches import Batch, read_batch
+from conceal_jax.data.batches import Batch, process_share, read_batch
 from conceal_jax.data.collection import Collection
 from conceal_jax.data.order import epoch_order, steps_per_epoch
 from conceal_jax.data.report import DataReport
@@ -47,13 +47,9 @@ def train_batches(
         BadDataError: while iterating, once more items than that turned out unusable.
         ValueError: the batch cannot be shared out evenly.
     """
-    if batch_size % process_count:
-        raise ValueError(
-            f"training.batch_size={batch_size} cannot be shared by {process_count} processes; "
-            f"give a multiple of {process_count}"
-        )
+    share = process_share(batch_size, process_index, process_count)
     tf.config.set_visible_devices([], "GPU")
-    size, local = len(collection), batch_size // process_count
+    size = len(collection)
     epoch_steps = steps_per_epoch(size, batch_size)
     names = list(collection.labels)
     order_of = functools.lru_cache(maxsize=4)(functools.partial(_order_on_host, seed, size=size))
@@ -61,7 +57,7 @@ def train_batches(
     def read(step: np.integer) -> tuple[np.ndarray, ...]:
         epoch, step_in_epoch = divmod(int(step), epoch_steps)
         order, mirrored = order_of(epoch)
-        rows = step_in_epoch * batch_size + process_index * local + np.arange(local)
+        rows = step_in_epoch * batch_size + share
         batch = read_batch(collection, rows, order, image_size, crop)
         if flip:
             turn = mirrored[np.minimum(rows, size - 1)]

@@ -1,10 +1,12 @@
 """The encoder: pictures to features. It never sees the labels."""
 
+import itertools
+
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from conceal_jax.models.layers import GroupNorm, ResidualBlock, space_to_depth
+from conceal_jax.models.layers import GroupNorm, residual_block, space_to_depth
 
 
 class Encoder(nn.Module):
@@ -15,21 +17,24 @@ class Encoder(nn.Module):
         widths: channels at each resolution, finest first.
         blocks: residual blocks at each resolution, finest first.
         dtype: of activations.
+        remat: whether residual blocks are computed again for the gradients.
     """
 
     patch: int
     widths: tuple[int, ...]
     blocks: tuple[int, ...]
     dtype: jnp.dtype = jnp.float32
+    remat: bool = False
 
     @nn.compact
     def __call__(self, images: Float[Array, "batch height width channels"]) -> Float[Array, "batch features"]:
         """Features of pictures with values in [0, 1]."""
+        names = map("ResidualBlock_{}".format, itertools.count())
         hidden = (images * 2.0 - 1.0).astype(self.dtype)
         for level, (width, blocks) in enumerate(zip(self.widths, self.blocks, strict=True)):
             hidden = space_to_depth(hidden, 2 if level else self.patch)
             hidden = nn.Dense(width, dtype=self.dtype)(hidden)
             for _ in range(blocks):
-                hidden = ResidualBlock(self.dtype)(hidden)
+                hidden = residual_block(self.remat)(self.dtype, name=next(names))(hidden)
         hidden = nn.silu(GroupNorm()(hidden))
         return hidden.reshape(hidden.shape[0], -1)

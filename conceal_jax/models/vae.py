@@ -107,9 +107,9 @@ def create_model(config: Config, *, censored: bool = True) -> VAE:
     """
     model, dtype = config.model, _activation_dtype(config.model.dtype)
     return VAE(
-        encoder=Encoder(model.patch, model.widths, model.blocks, dtype),
+        encoder=Encoder(model.patch, model.widths, model.blocks, dtype, model.remat),
         bottleneck=GaussianBottleneck(model.latent_dim),
-        decoder=Decoder(config.data.image_size, model.patch, model.widths, model.blocks, dtype),
+        decoder=Decoder(config.data.image_size, model.patch, model.widths, model.blocks, dtype, model.remat),
         scale=config.objective.scale,
         learn_scale=config.objective.learn_scale,
         censor=create_censor(config) if censored and config.censor.steps else None,

@@ -1,6 +1,7 @@
 """First codes of a collection, as the censor learns from them."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +12,7 @@ from jaxtyping import Array, Float, Int, PyTree, UInt8
 
 from conceal_jax.appearance import appearance
 from conceal_jax.models.vae import VAE
-from conceal_jax.training.parallel import merge_devices, shard_batch
+from conceal_jax.training.parallel import merge_devices, shard_batch, whole
 
 
 class CodeSet(NamedTuple):
@@ -60,37 +61,37 @@ def first_codes(
 
     Args:
         model, params: of the trained first stage.
-        batches: all pictures in order, in batches of one size, the last one padded.
+        batches: all pictures in order, in batches of one size, the last one padded; this process's shares of them.
         size: number of pictures.
         beta: the rate's weight at the end of the first stage.
         flip: whether to encode mirror images, too.
         mesh: devices to work on.
     """
 
-    @jax.jit
-    def encode(images: UInt8[Array, "devices share height width channels"]) -> tuple[Array, Array]:
+    @partial(jax.jit, out_shardings=whole(mesh))
+    def encode(images: UInt8[Array, "devices share height width channels"], others: PyTree) -> tuple[PyTree, ...]:
         pictures = merge_devices(images).astype(jnp.float32) / 255.0
         views = (pictures, pictures[:, :, ::-1]) if flip else (pictures,)
         posteriors: list[Any] = [model.apply({"params": params}, view, method="encode_first") for view in views]
-        return jnp.stack([each.mean for each in posteriors], axis=1), _curvature(
-            jnp.stack([each.log_variance for each in posteriors], axis=1), beta
-        )
+        mean = jnp.stack([each.mean for each in posteriors], axis=1)
+        log_variance = jnp.stack([each.log_variance for each in posteriors], axis=1)
+        return mean, _curvature(log_variance, beta), merge_devices(others)
 
-    parts = [
-        (
-            *map(np.asarray, encode(shard_batch(batch["image"], mesh))),
-            {**batch["labels"], **appearance(batch["image"])},
-            batch["mask"],
-        )
-        for batch in batches
-    ]
-    code, curvature, labels, valid = zip(*parts, strict=True)
+    # What the host knows goes through the devices, too, so that every process gets all of it.
+    parts = [jax.device_get(encode(*shard_batch((batch["image"], _known(batch)), mesh))) for batch in batches]
+    code, curvature, known = zip(*parts, strict=True)
+    labels, valid = zip(*known, strict=True)
     return CodeSet(
         np.concatenate(code)[:size],
         np.concatenate(curvature)[:size],
         {name: np.concatenate([each[name] for each in labels])[:size] for name in labels[0]},
         np.concatenate(valid)[:size],
     )
+
+
+def _known(batch: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """What a batch tells of its pictures without a model: labels, and whether there is one."""
+    return {**batch["labels"], **appearance(batch["image"])}, batch["mask"]
 
 
 def _curvature(log_variance: Float[Array, "batch views codes"], beta: float) -> Float[Array, "batch views codes"]:

@@ -14,18 +14,21 @@ from conceal_jax.attributes import AttributeSet
 from conceal_jax.config import Config
 from conceal_jax.data.resident import Resident
 from conceal_jax.models.vae import VAE
-from conceal_jax.training.metrics import Sums
-from conceal_jax.training.parallel import merge_devices, replicate, shard_batch
+from conceal_jax.training.metrics import Sums, merge_sums
+from conceal_jax.training.parallel import create_replicated, merge_devices, process_rows, shard_batch, whole
 from conceal_jax.training.step import Batch, evaluation_step
 
 PREVIEW_PICTURES = 8
 
 
 def padded_batches(resident: Resident, batch_size: int) -> Iterator[Batch]:
-    """The set in order, in batches of one size; the mask is False on padding and on unreadable pictures."""
+    """This process's share of the set in order, in batches of one size over all processes.
+
+    The mask is False on padding and on unreadable pictures.
+    """
     size = len(resident.images)
     for start in range(0, size, batch_size):
-        rows = np.arange(start, start + batch_size)
+        rows = start + process_rows(batch_size)
         inside = rows < size
         rows = np.minimum(rows, size - 1)
         yield {
@@ -41,23 +44,23 @@ class Evaluator:
     def __init__(self, model: VAE, attributes: AttributeSet, validation: Resident, config: Config, mesh: Mesh) -> None:
         self._validation, self._mesh = validation, mesh
         self._batch_size = config.evaluation.batch_size
-        self._key = replicate(jax.random.key(config.seed), mesh)
+        self._key = create_replicated(jax.random.key, mesh, np.uint32(config.seed))
         step = partial(evaluation_step, model=model, attributes=attributes, objective=config.objective)
 
         def global_step(params: PyTree, batch: Batch, index: Array, key: PRNGKeyArray) -> Sums:
             return step(params, merge_devices(batch), jax.random.fold_in(key, index))
 
-        self._step = jax.jit(global_step)
-        self._preview = jax.jit(partial(_preview, model=model, attributes=attributes))
+        self._step = jax.jit(global_step, out_shardings=whole(mesh))
+        self._preview = jax.jit(partial(_preview, model=model, attributes=attributes), out_shardings=whole(mesh))
 
     def figures(self, params: PyTree) -> dict[str, float]:
-        """Means over the validation set of reconstruction (nats), rate (nats), psnr_db and ssim."""
+        """Means over the validation set of reconstruction (nats), rate (nats), psnr_db and ssim; and its examples."""
         sums: Sums | None = None
         for index, batch in enumerate(padded_batches(self._validation, self._batch_size)):
             part = self._step(params, shard_batch(batch, self._mesh), np.int32(index), self._key)
-            sums = part if sums is None else sums.merge(part)
+            sums = part if sums is None else merge_sums(sums, part)
         assert sums is not None, "an empty validation set is refused when the collection is opened"
-        return sums.means()
+        return {**sums.means(), "examples": float(sums.count)}
 
     def pictures(self, params: PyTree) -> UInt8[np.ndarray, "row column height width channels"]:
         """Rows of validation pictures: as they are, reconstructed, and concealed under the neutral label."""

@@ -25,7 +25,7 @@ from conceal_jax.models.vae import VAE
 from conceal_jax.training.codes import CodeSet, first_codes
 from conceal_jax.training.evaluation import padded_batches
 from conceal_jax.training.metrics import Sums
-from conceal_jax.training.parallel import Compilation, Step, map_step, replicate, shard_batch
+from conceal_jax.training.parallel import Compilation, Step, map_step, process_rows, replicate, shard_batch, whole
 from conceal_jax.training.state import TrainState
 
 
@@ -110,7 +110,8 @@ class ResidentFeed:
         self._size = len(items.valid)
         self._epoch_steps = steps_per_epoch(self._size, batch_size)
         self._items = replicate(items, mesh)
-        self._slots = shard_batch(np.arange(batch_size, dtype=np.int32), mesh)
+        self._slots = shard_batch(process_rows(batch_size), mesh)
+        self._order = jax.jit(partial(epoch_order, size=self._size), out_shardings=whole(mesh))
         self._epoch = -1
         self._data: EpochData | None = None
         # XLA:CPU runs convolutions inside a loop some thirty times slower.
@@ -139,9 +140,8 @@ class ResidentFeed:
     def _epoch_data(self, epoch: int) -> EpochData | None:
         if epoch != self._epoch:
             with jax.transfer_guard("allow"):
-                order, flip = epoch_order(self._config.seed, epoch, self._size)
+                order, flip = self._order(self._config.seed, epoch)
                 flip = flip & self._config.data.flip
-            order, flip = replicate((order, flip), self._mesh)
             self._epoch, self._data = epoch, EpochData(self._items, order, flip)
         return self._data
 
@@ -188,7 +188,12 @@ class Pictures:
             batches = padded_batches(self._resident, batch_size)
         else:
             batches = evaluation_batches(
-                self._collection, batch_size=batch_size, image_size=data.image_size, crop=data.crop
+                self._collection,
+                batch_size=batch_size,
+                image_size=data.image_size,
+                crop=data.crop,
+                process_index=jax.process_index(),
+                process_count=jax.process_count(),
             )
         size = len(self._collection)
         return first_codes(model, params, batches, size, beta=beta, flip=data.flip, mesh=mesh)

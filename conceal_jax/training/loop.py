@@ -21,6 +21,7 @@ from conceal_jax.models.vae import VAE, create_censor, create_model
 from conceal_jax.training import run_directory, stages
 from conceal_jax.training.censor_step import batch_parts, bind_censor_step
 from conceal_jax.training.checkpoint import Checkpoints
+from conceal_jax.training.distributed import any_process, from_every_process, is_leader
 from conceal_jax.training.evaluation import Evaluator
 from conceal_jax.training.feed import Feed, Pictures, ResidentFeed
 from conceal_jax.training.interrupt import StopRequest
@@ -57,21 +58,23 @@ def train(config: Config, workdir: Path, profile: range = range(0)) -> TrainStat
     _account_for_data(collection.report, config, workdir)
     training_set, validation_set = collection.subset("train"), collection.subset("validation")
     attributes = config.attributes.available(training_set.labels).with_neutral(training_set.labels)
-    attributes.save(workdir / run_directory.ATTRIBUTES)
+    if is_leader():
+        attributes.save(workdir / run_directory.ATTRIBUTES)
     pictures = Pictures(training_set, config)
     validation = load_resident(validation_set, config.data.image_size, config.data.crop)
     account = partial(_account_for_data, collection.report, config, workdir)
     account()
-    config_files.save(config, workdir / run_directory.CONFIG)
+    if is_leader():
+        config_files.save(config, workdir / run_directory.CONFIG)
     logger.info("training %s: %d pictures, %d for validation", workdir, len(training_set), len(validation_set))
     with StopRequest() as stop:
         run = _Training(config, attributes, pictures, validation, create_mesh(), account, stop, workdir, profile)
         state = run.see()
-        if config.censor.steps and not stop.requested:
+        if config.censor.steps and not any_process(stop.requested):
             state = run.censor(state)
-        if config.censor.steps and config.censor.refit_steps and not stop.requested:
+        if config.censor.steps and config.censor.refit_steps and not any_process(stop.requested):
             state = run.refit(state)
-        if stop.requested:
+        if any_process(stop.requested):
             logger.info("stopped at step %d; the same command goes on from there", int(state.step))
         else:
             logger.info("trained; for the report: python evaluate.py --workdir=%s", workdir)
@@ -157,7 +160,11 @@ class _Training:
 
 def _account_for_data(report: DataReport, config: Config, workdir: Path) -> None:
     """Writes the report before judging it, so that whoever has to mend the data finds all that is bad."""
-    report.write(workdir / run_directory.DATA_REPORT)
+    # Each process has read its own share; all have to come to the same judgement.
+    for skipped in from_every_process(report.skipped):
+        report.skipped |= skipped
+    if is_leader():
+        report.write(workdir / run_directory.DATA_REPORT)
     report.require_mostly_good(config.data.max_bad_fraction)
 
 
@@ -172,14 +179,15 @@ def _run(
     workdir: Path,
 ) -> TrainState:
     step = int(state.step)
-    compilation = feed.compile(state, step)
+    compilation = feed.compile(state, step).repeated(config.microbatches)
     logger.info("%s: a step is compiled: %s", workdir.name, compilation)
     window: Sums | None = None
+    stopping = any_process(stop.requested)
     with (
         contextlib.closing(MetricWriter(workdir, resume_step=step)) as writer,
         Progress(step, config.steps, config.batch_size) as progress,
     ):
-        while step < config.steps and not stop.requested:
+        while step < config.steps and not stopping:
             profiler.observe(step, state)
             next_event = min(_next_event(step, config), profiler.next_edge(step))
             # Whatever the step needs is on the devices already; a transfer here would be a mistake that costs speed.
@@ -188,11 +196,14 @@ def _run(
                 window = sums if window is None else merge_sums(window, sums)
             step += count
             progress.advance(count)
-            if step < next_event and not stop.requested:
+            # Several processes have to stop at the same step: they agree where they wait for each other anyway.
+            if step == next_event or jax.process_count() == 1:
+                stopping = any_process(stop.requested)
+            if step < next_event and not stopping:
                 continue
             # Before anything else, so that nothing that is not finite is shown or saved.
             require_finite(window)
-            ending = step == config.steps or stop.requested
+            ending = step == config.steps or stopping
             if step % config.log_every == 0 or ending:
                 progress.measure(step)
                 means = window.means()
@@ -226,6 +237,8 @@ def _named(group: str, figures: Mapping[str, float]) -> dict[str, float]:
 
 
 def _save_pictures(rows: np.ndarray, workdir: Path, step: int) -> None:
+    if not is_leader():
+        return
     folder = workdir / run_directory.PICTURES
     folder.mkdir(exist_ok=True)
     grid = plots.PictureGrid(rows, row_labels=("original", "reconstructed", "concealed"))

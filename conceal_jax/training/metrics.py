@@ -1,6 +1,7 @@
 """Metrics as masked sums and counts, picture quality, and where metrics are written."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
+
+from conceal_jax.training.distributed import is_leader
 
 Pictures = Float[Array, "batch height width channels"]
 NEVER = np.iinfo(np.int32).max
@@ -128,15 +131,15 @@ class MetricWriter:
     """Writes scalars to `metrics.jsonl` and, where tensorboardX is installed, to TensorBoard events.
 
     A run that resumes goes on in the same file; lines of steps after the one it resumes from are dropped, so that
-    every step stands there once.
+    every step stands there once. Of several processes, the first one writes.
     """
 
     def __init__(self, workdir: Path, resume_step: int = 0) -> None:
-        self._path = workdir / "metrics.jsonl"
+        self._path = workdir / "metrics.jsonl" if is_leader() else Path(os.devnull)
         kept = [row for row in read_metrics(self._path) if row["step"] <= resume_step]
         self._path.write_text("".join(json.dumps(row) + "\n" for row in kept))
         self._file = self._path.open("a")
-        self._events = _event_writer(workdir, resume_step)
+        self._events = _event_writer(workdir, resume_step) if is_leader() else None
 
     def write(self, step: int, scalars: Mapping[str, float]) -> None:
         """Appends one line and one event per scalar."""

@@ -1,6 +1,7 @@
 """How a step is spread over devices: `jax.pmap`, or its twin `jax.jit` over sharded arrays.
 
-The state has no device axis in either: it is replicated, goes in and comes out whole. Batches have one in front.
+The state has no device axis in either: it is replicated, goes in and comes out whole. Batches have one in front. The
+devices may be those of several processes, each of which holds its own share of every batch on the host.
 """
 
 import dataclasses
@@ -13,7 +14,9 @@ from typing import Any, Literal
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import PyTree
+from jaxtyping import Int32, PyTree
+
+from conceal_jax.data.batches import process_share
 
 AXIS = "devices"
 
@@ -26,56 +29,84 @@ def use_host_devices(batch_size: int, least_share: int = 16) -> None:
     """Lets JAX see the host's cores as several CPU devices; call before JAX is used for the first time.
 
     Two devices with a thread each train faster than one with two threads. There are as many as cores, as long as each
-    gets an equal share of the batch of at least `least_share` examples. Accelerators are not touched.
+    gets an equal share of the batch of at least `least_share` examples. Accelerators are not touched, nor is a number
+    that was given (JAX_NUM_CPU_DEVICES), nor one process of several.
     """
-    count = min(os.cpu_count() or 1, max(1, batch_size // least_share))
-    while batch_size % count:
-        count -= 1
-    jax.config.update("jax_num_cpu_devices", count)
+    settings: Any = jax.config
+    count: int = settings.jax_num_cpu_devices
+    if count < 1 and not jax.distributed.is_initialized():
+        count = min(os.cpu_count() or 1, max(1, batch_size // least_share))
+        while batch_size % count:
+            count -= 1
+        jax.config.update("jax_num_cpu_devices", count)
     # XLA has as many threads as cores, and a device that waits for the others in a sum over all of them keeps one. With
     # no thread left for these nobody moves: seen within some hundred short steps, and never with twice as many.
-    os.environ.setdefault("NPROC", str(2 * count))
+    os.environ.setdefault("NPROC", str(2 * max(1, count)))
 
 
 def create_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """A mesh of one axis over the given devices, all by default."""
-    return Mesh(np.asarray(devices or jax.devices()), (AXIS,))
+    """A mesh of one axis over the given devices, all of all processes by default."""
+    # Each process's devices are neighbours, so that its share of a batch is contiguous.
+    ordered = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
+    return Mesh(np.asarray(devices or ordered), (AXIS,))
+
+
+def whole(mesh: Mesh) -> NamedSharding:
+    """Of arrays that every device has whole."""
+    return NamedSharding(mesh, PartitionSpec())
 
 
 def replicate(tree: PyTree, mesh: Mesh) -> PyTree:
-    """The whole tree on every device."""
-    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+    """The whole tree, the same in all processes, on every device."""
+    return _place(tree, whole(mesh))
 
 
 def create_replicated(create: Callable[..., PyTree], mesh: Mesh, *arrays: PyTree) -> PyTree:
     """What a pure function makes of arrays, computed where it will be used: on every device."""
     # It runs once: on a CPU, compiling well takes ten times as long as running.
     options = {"xla_backend_optimization_level": 0} if mesh.devices.flat[0].platform == "cpu" else None
-    sharding = NamedSharding(mesh, PartitionSpec())
-    return jax.jit(create, out_shardings=sharding, compiler_options=options)(*arrays)
+    return jax.jit(create, out_shardings=whole(mesh), compiler_options=options)(*arrays)
 
 
 def replicated_like(tree: PyTree, mesh: Mesh) -> PyTree:
     """Shapes and types of a tree, to be placed on every device: what a checkpoint is restored into."""
-    sharding = NamedSharding(mesh, PartitionSpec())
+    sharding = whole(mesh)
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree)
 
 
-def shard_batch(batch: PyTree, mesh: Mesh) -> PyTree:
-    """Host arrays [B, ...] to device arrays [devices, B / devices, ...], each device holding its share.
+def process_rows(batch_size: int) -> Int32[np.ndarray, " share"]:
+    """The places in a global batch that this process holds on the host.
 
     Raises:
-        ValueError: B cannot be divided by the number of devices.
+        ValueError: the batch cannot be divided by the number of processes.
     """
-    devices = mesh.size
-    sizes = {leaf.shape[0] for leaf in jax.tree.leaves(batch)}
-    if any(size % devices for size in sizes):
-        raise ValueError(
-            f"a batch of {max(sizes)} cannot be shared by {devices} devices; "
-            f"set training.batch_size (and evaluation.batch_size) to a multiple of {devices}"
-        )
-    split = jax.tree.map(lambda leaf: np.reshape(leaf, (devices, -1, *leaf.shape[1:])), batch)
-    return jax.device_put(split, NamedSharding(mesh, PartitionSpec(AXIS)))
+    return process_share(batch_size, jax.process_index(), jax.process_count())
+
+
+def shard_batch(batch: PyTree, mesh: Mesh) -> PyTree:
+    """This process's share of a batch of B, on the host, to device arrays [devices, B / devices, ...].
+
+    Raises:
+        ValueError: the batch cannot be divided by the number of devices.
+    """
+    local = len(mesh.local_devices)
+    for leaf in jax.tree.leaves(batch):
+        if leaf.shape[0] % local:
+            raise ValueError(
+                f"a batch of {leaf.shape[0] * mesh.size // local} cannot be shared by {mesh.size} devices; set "
+                f"training.batch_size (and evaluation.batch_size, censor.batch_size) to a multiple of {mesh.size}"
+            )
+    split = jax.tree.map(lambda leaf: np.reshape(leaf, (local, -1, *leaf.shape[1:])), batch)
+    return _place(split, NamedSharding(mesh, PartitionSpec(AXIS)))
+
+
+def _place(tree: PyTree, sharding: NamedSharding) -> PyTree:
+    """Host arrays to global ones; those of several processes are put together from what each of them holds."""
+    if sharding.is_fully_addressable:
+        return jax.device_put(tree, sharding)
+    # A transfer asked for, as by `device_put`; the guard takes it for one by mistake.
+    with jax.transfer_guard_host_to_device("allow"):
+        return jax.tree.map(lambda leaf: jax.make_array_from_process_local_data(sharding, leaf), tree)
 
 
 def merge_devices(batch: PyTree) -> PyTree:
@@ -91,10 +122,19 @@ class Compilation:
         seconds: to trace and compile, or to find the program in the compilation cache.
         flops: floating point operations of a call on all devices together, the body of a loop counted once; None where
             the backend does not tell.
+        bytes_accessed: memory that one device reads and writes in a call, counted in the same way.
+        temporary_bytes: memory that one device needs during a call besides what goes in and comes out.
     """
 
     seconds: float
     flops: float | None
+    bytes_accessed: float | None = None
+    temporary_bytes: int | None = None
+
+    def repeated(self, times: int) -> "Compilation":
+        """With operations and bytes of a call whose work is a loop of so many turns."""
+        flops, accessed = (each and each * times for each in (self.flops, self.bytes_accessed))
+        return dataclasses.replace(self, flops=flops, bytes_accessed=accessed)
 
     def __str__(self) -> str:
         known = f", {self.flops / 1e9:.3g} GFLOP" if self.flops else ""
@@ -113,8 +153,14 @@ class MappedStep:
         start = time.perf_counter()
         self._compiled = self._function.lower(*arguments).compile()
         # The analysis is of the program that each device runs.
-        flops = (self._compiled.cost_analysis() or {}).get("flops")
-        return Compilation(time.perf_counter() - start, flops and flops * self._mesh.size)
+        costs, memory = self._compiled.cost_analysis() or {}, self._compiled.memory_analysis()
+        flops = costs.get("flops")
+        return Compilation(
+            seconds=time.perf_counter() - start,
+            flops=flops and flops * self._mesh.size,
+            bytes_accessed=costs.get("bytes accessed"),
+            temporary_bytes=memory and memory.temp_size_in_bytes,
+        )
 
     def __call__(self, state: PyTree, batch: PyTree, *shared: PyTree) -> tuple[PyTree, PyTree]:
         """The new state and metrics. The state's memory is used again for the new state."""
@@ -134,13 +180,14 @@ def map_step(step: Step, mesh: Mesh, mapping: Literal["pmap", "jit"], num_shared
         step: returns the new state and metrics, equal on all devices.
         mesh: from `create_mesh`.
         mapping: "pmap" runs the step once per device with `axis_name` set; "jit" runs it once on the global batch and
-            leaves the distribution to the compiler.
+            leaves the distribution to the compiler. What `jax.pmap` returns is of this process alone, so that over
+            the devices of several processes "pmap" is the same program through `jax.shard_map`.
         num_shared: how many further arguments every device gets whole.
 
     Returns:
         A function of the replicated state, a batch from `shard_batch`, and the shared arguments.
     """
-    if mapping == "pmap":
+    if mapping == "pmap" and whole(mesh).is_fully_addressable:
         mapped = jax.pmap(
             partial(step, axis_name=AXIS),
             axis_name=AXIS,
@@ -151,8 +198,16 @@ def map_step(step: Step, mesh: Mesh, mapping: Literal["pmap", "jit"], num_shared
         )
         return MappedStep(mapped, mesh)
 
+    if mapping == "pmap":
+
+        def device_step(state: PyTree, batch: PyTree, *shared: PyTree) -> tuple[PyTree, PyTree]:
+            return step(state, merge_devices(batch), *shared, axis_name=AXIS)
+
+        specs = (PartitionSpec(), PartitionSpec(AXIS), *(PartitionSpec(),) * num_shared)
+        sharded = jax.shard_map(device_step, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(), check_vma=False)
+        return MappedStep(jax.jit(sharded, donate_argnums=0), mesh)
+
     def global_step(state: PyTree, batch: PyTree, *shared: PyTree) -> tuple[PyTree, PyTree]:
         return step(state, merge_devices(batch), *shared, axis_name=None)
 
-    replicated = NamedSharding(mesh, PartitionSpec())
-    return MappedStep(jax.jit(global_step, donate_argnums=0, out_shardings=replicated), mesh)
+    return MappedStep(jax.jit(global_step, donate_argnums=0, out_shardings=whole(mesh)), mesh)

@@ -6,6 +6,8 @@ from types import TracebackType
 import jax
 from jaxtyping import PyTree
 
+from conceal_jax.training.distributed import is_leader
+
 NEVER = 2**63 - 1
 
 
@@ -22,7 +24,10 @@ def parse_window(text: str) -> range:
 
 
 class Profiler:
-    """Traces the steps of a window, and nothing where it is empty. A context manager; leaving it ends the trace."""
+    """Traces the steps of a window, and nothing where it is empty. A context manager; leaving it ends the trace.
+
+    Of several processes, the first one is traced; all pause where it begins and ends.
+    """
 
     def __init__(self, window: range, folder: Path) -> None:
         self._window, self._folder = window, folder
@@ -34,7 +39,7 @@ class Profiler:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._running:
+        if self._running and is_leader():
             jax.profiler.stop_trace()
 
     def next_edge(self, step: int) -> int:
@@ -46,8 +51,8 @@ class Profiler:
         if (step in self._window) == self._running:
             return
         jax.block_until_ready(state)
-        if self._running:
+        if self._running and is_leader():
             jax.profiler.stop_trace()
-        else:
+        elif is_leader():
             jax.profiler.start_trace(self._folder)
         self._running = not self._running

@@ -9,6 +9,8 @@ from types import TracebackType
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from conceal_jax.training.distributed import is_leader
+
 logger = logging.getLogger(__name__)
 
 
@@ -18,7 +20,10 @@ class Progress:
     def __init__(self, step: int, steps: int, batch_size: int) -> None:
         self._steps, self._batch_size = steps, batch_size
         # disable=None: no bar unless standard error is a terminal.
-        self._bar = tqdm(total=steps * batch_size, initial=step * batch_size, unit="img", unit_scale=True, disable=None)
+        disable = None if is_leader() else True
+        self._bar = tqdm(
+            total=steps * batch_size, initial=step * batch_size, unit="img", unit_scale=True, disable=disable
+        )
         self._redirect = logging_redirect_tqdm()
         self._since: tuple[int, float] | None = None
         self.images_per_second = 0.0

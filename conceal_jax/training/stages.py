@@ -24,7 +24,12 @@ def censor_schedule(config: Config) -> TrainingConfig:
     """How the censor's training proceeds."""
     settings = config.censor
     return dataclasses.replace(
-        config.training, steps=settings.steps, batch_size=settings.batch_size, learning_rate=settings.learning_rate
+        config.training,
+        steps=settings.steps,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        # Its penalties look at the whole batch at once, and codes take little memory.
+        microbatches=1,
     )
 
 

@@ -13,6 +13,7 @@ from conceal_jax.attributes import AttributeSet
 from conceal_jax.config import Config, ObjectiveConfig
 from conceal_jax.models.vae import VAE
 from conceal_jax.objective import objective_terms, objective_value, rate_weight, update_multiplier
+from conceal_jax.training.accumulation import accumulated_gradients
 from conceal_jax.training.devices import example_noise, psum
 from conceal_jax.training.metrics import Sums, masked_sums, psnr, ssim
 from conceal_jax.training.parameters import joined
@@ -30,6 +31,7 @@ def train_step(
     objective: ObjectiveConfig,
     optimizer: optax.GradientTransformation,
     ema_decay: float,
+    microbatches: int = 1,
     neutral_share: float = 0.0,
     axis_name: str | None = None,
 ) -> tuple[TrainState, Sums]:
@@ -39,6 +41,7 @@ def train_step(
         state: before the update.
         batch: {"image": uint8 [B,H,W,C], "labels": {name: [B]}, "mask": bool [B]}; this device's share.
         model, attributes, objective, optimizer, ema_decay: what is trained, and how.
+        microbatches: parts of the share that are computed one after the other; see `accumulated_gradients`.
         neutral_share: of the examples that are decoded under the neutral label, so that the decoder learns what to
             expect where labels are not told.
         axis_name: of the devices that share the batch, if several do.
@@ -46,7 +49,7 @@ def train_step(
     Returns:
         The state after the update, and sums over the whole batch of all devices.
     """
-    images, label_vectors, mask = _prepare(batch, attributes)
+    label_vectors, mask = attributes.encode(batch["labels"]), jnp.asarray(batch["mask"])
     noise = example_noise(state.key(1), len(mask), model.latent_dim, axis_name)
     if neutral_share:
         drawn = example_noise(state.key(7), len(mask), 1, axis_name)
@@ -55,7 +58,9 @@ def train_step(
     weight = rate_weight(state.log_beta, state.step, objective)
     count = psum(jnp.sum(mask, dtype=jnp.float32), axis_name)
 
-    def loss(params: PyTree) -> tuple[Float[Array, ""], dict[str, Float[Array, " batch"]]]:
+    def loss(params: PyTree, examples: PyTree) -> tuple[Float[Array, ""], dict[str, Float[Array, " part"]]]:
+        images, label_vectors, noise, mask = examples
+        images = _in_unit_range(images)
         output: Any = model.apply({"params": joined(state.frozen, params)}, images, label_vectors, noise)
         terms = objective_terms(output, images, objective)
         per_example = objective_value(terms, weight)
@@ -65,7 +70,8 @@ def train_step(
         # A batch of padding alone (one device's share of a tail) has nothing to divide by.
         return total / jnp.maximum(count, 1.0), terms
 
-    gradients, terms = jax.grad(loss, has_aux=True)(state.params)
+    examples = (jnp.asarray(batch["image"]), label_vectors, noise, mask)
+    gradients, terms = accumulated_gradients(loss, state.params, examples, microbatches)
     # Each share was divided by the global count, so that the sum over devices is the mean over all examples.
     gradients = psum(gradients, axis_name)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
@@ -102,6 +108,7 @@ def bind_train_step(
         objective=config.objective,
         optimizer=optimizer,
         ema_decay=config.training.ema_decay,
+        microbatches=config.training.microbatches,
         neutral_share=neutral_share,
     )
 
@@ -116,7 +123,8 @@ def evaluation_step(
     objective: ObjectiveConfig,
 ) -> Sums:
     """Reconstruction, rate and picture quality of a batch, on sampled codes under the pictures' own labels."""
-    images, label_vectors, mask = _prepare(batch, attributes)
+    images, mask = _in_unit_range(batch["image"]), jnp.asarray(batch["mask"])
+    label_vectors = attributes.encode(batch["labels"])
     noise = example_noise(key, len(mask), model.latent_dim, None)
     output: Any = model.apply({"params": params}, images, label_vectors, noise)
     terms = objective_terms(output, images, objective)
@@ -130,9 +138,8 @@ def evaluation_step(
     return masked_sums(values, mask, jnp.int32(0))
 
 
-def _prepare(batch: Batch, attributes: AttributeSet) -> tuple[Array, Array, Array]:
-    images = jnp.asarray(batch["image"], jnp.float32) / 255.0
-    return images, attributes.encode(batch["labels"]), jnp.asarray(batch["mask"])
+def _in_unit_range(images: Array) -> Array:
+    return jnp.asarray(images, jnp.float32) / 255.0
 
 
 def _ema_decay(step: Int[Array, ""], decay: float) -> Float[Array, ""]:

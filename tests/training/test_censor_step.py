@@ -72,11 +72,12 @@ def after_steps(devices, mapping):
     return jax.device_get(state), losses
 
 
-@pytest.mark.parametrize(("devices", "mapping"), [(4, "pmap"), (4, "jit")])
+@pytest.mark.parametrize(("devices", "mapping"), [(2, "pmap"), (4, "pmap"), (8, "pmap"), (4, "jit")])
 def test_devices_and_mappings_agree(devices, mapping):
     state, losses = after_steps(1, "pmap")
     other, other_losses = after_steps(devices, mapping)
     for row, other_row in zip(losses, other_losses, strict=True):
+        np.testing.assert_allclose(other_row["loss"], row["loss"], rtol=1e-5)
         for name, value in row.items():
             np.testing.assert_allclose(other_row[name], value, rtol=2e-3, atol=2e-4, err_msg=name)
     np.testing.assert_allclose(other.log_beta, state.log_beta, rtol=1e-4)

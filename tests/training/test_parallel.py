@@ -21,10 +21,11 @@ print(count, threads.count("tf_XLAEigen"))
 """
 
 
-def devices_and_threads(batch_size):
+def devices_and_threads(batch_size, **given):
     """The number of host devices, and of threads in XLA's pool (Linux)."""
     command = [sys.executable, "-c", SCRIPT.format(batch_size=batch_size)]
-    environment = {name: value for name, value in os.environ.items() if name != "NPROC"}
+    unset = ("JAX_NUM_CPU_DEVICES", "NPROC")
+    environment = {name: value for name, value in os.environ.items() if name not in unset} | given
     ran = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     count, threads = map(int, ran.stdout.split())
     return count, threads
@@ -42,6 +43,11 @@ def test_host_devices_share_the_batch_equally(batch_size, least):
 def test_devices_that_wait_for_others_leave_threads_to_these():
     count, threads = devices_and_threads(batch_size=128)
     assert threads >= 2 * count
+
+
+def test_a_number_of_devices_that_was_given_stays():
+    count, _ = devices_and_threads(128, JAX_NUM_CPU_DEVICES="3", JAX_PLATFORMS="cpu")
+    assert count == 3
 
 
 @pytest.mark.parametrize("mapping", ["pmap", "jit"])

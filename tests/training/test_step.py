@@ -30,13 +30,14 @@ def batches():
 
 
 @functools.cache
-def compiled(devices, mapping):
+def compiled(devices, mapping, overrides=()):
     mesh = create_mesh(jax.devices()[:devices])
-    return mesh, map_step(STEP, mesh, mapping)
+    config = config_files.override(CONFIG, dict(overrides))
+    return mesh, map_step(bind_train_step(create_model(config), config.attributes, OPTIMIZER, config), mesh, mapping)
 
 
-def run(batches, devices=1, mapping="pmap"):
-    mesh, step = compiled(devices, mapping)
+def run(batches, devices=1, mapping="pmap", overrides=()):
+    mesh, step = compiled(devices, mapping, overrides)
     state, losses = replicate(create_state(MODEL, OPTIMIZER, CONFIG), mesh), []
     for batch in batches:
         state, sums = step(state, shard_batch(batch, mesh))
@@ -54,15 +55,47 @@ def test_training_lowers_the_loss(batches):
     assert losses[-1] < 0.7 * losses[0]
 
 
-@pytest.mark.parametrize(("devices", "mapping"), [(2, "pmap"), (8, "pmap"), (1, "jit"), (8, "jit")])
+@pytest.mark.parametrize(
+    ("devices", "mapping"), [(2, "pmap"), (4, "pmap"), (8, "pmap"), (1, "jit"), (2, "jit"), (8, "jit")]
+)
 def test_devices_and_mappings_agree(batches, devices, mapping):
     """Also on a tail batch that leaves some devices with padding alone."""
     state, losses = run(batches)
     other_state, other_losses = run(batches, devices, mapping)
-    np.testing.assert_allclose(other_losses, losses, rtol=1e-4)
+    np.testing.assert_allclose(other_losses, losses, rtol=1e-5)
     np.testing.assert_allclose(other_state.log_beta, state.log_beta, rtol=1e-5)
     for leaf, other in zip(jax.tree.leaves(state.params), jax.tree.leaves(other_state.params), strict=True):
         np.testing.assert_allclose(other, leaf, atol=5e-4)
+
+
+REMAT, PARTS = ("model.remat", "True"), ("training.microbatches", "4")
+
+
+@pytest.mark.parametrize(("devices", "mapping"), [(1, "pmap"), (4, "pmap"), (4, "jit")])
+@pytest.mark.parametrize("overrides", [(REMAT,), (PARTS,), (REMAT, PARTS)])
+def test_less_memory_gives_the_same_step(batches, devices, mapping, overrides):
+    """Also on a tail batch, of which some parts are padding alone."""
+    state, losses = run(batches)
+    other_state, other_losses = run(batches, devices, mapping, overrides)
+    np.testing.assert_allclose(other_losses, losses, rtol=1e-5)
+    for leaf, other in zip(jax.tree.leaves(state.params), jax.tree.leaves(other_state.params), strict=True):
+        np.testing.assert_allclose(other, leaf, atol=5e-4)
+
+
+def test_remat_and_microbatches_take_less_memory(batches):
+    large = jax.tree.map(lambda leaf: np.tile(leaf, (8, *(1,) * (leaf.ndim - 1))), batches[0])
+    needed = {}
+    for overrides in [(), (REMAT,), (PARTS,)]:
+        mesh, step = compiled.__wrapped__(1, "jit", overrides)
+        state = replicate(create_state(MODEL, OPTIMIZER, CONFIG), mesh)
+        needed[overrides] = step.compile(state, shard_batch(large, mesh)).temporary_bytes
+    assert needed[REMAT,] < 0.95 * needed[()]
+    assert needed[PARTS,] < 0.5 * needed[()]
+
+
+def test_parts_that_do_not_come_out_even_are_refused(batches):
+    with pytest.raises(ValueError, match=r"share of 2 pictures cannot be cut into training\.microbatches=4"):
+        run(batches, 8, "pmap", (PARTS,))
 
 
 def test_padding_changes_nothing(batches):

@@ -1,0 +1,190 @@
+"""Two processes that train together: one run, as if it were one process with all the devices."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+
+import jax
+import numpy as np
+import pytest
+
+from conceal_jax import config_files
+from conceal_jax.training import distributed, loop
+from conceal_jax.training.metrics import read_metrics
+from conceal_jax.training.parallel import create_mesh
+
+STEPS = 20
+OVERRIDES = {
+    # 72 pictures to learn from in batches of 16: some batches have a tail of padding, on one of the processes alone.
+    "data.synthetic_count": "80",
+    "data.loader": "stream",
+    "model.widths": "(8,)",
+    "model.blocks": "(1,)",
+    "training.steps": str(STEPS),
+    "training.log_every": "1",
+    "training.checkpoint_every": "5",
+    "training.evaluate_every": "10",
+    "training.pictures_every": "20",
+    "censor.steps": "2",
+    "censor.kept": "0",
+    "censor.refit_steps": "0",
+    "penalty.adversary": "0",
+    "penalty.moments": "5",
+}
+CONFIG = config_files.load_config("configs/demo.py:shrunken", OVERRIDES)
+SPEEDS = {"images_per_second", "gigaflops_per_second"}
+
+
+def start(killing, workdir, count=2):
+    """The processes of a run, of two devices each, killed with the context; they meet on this machine."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    arguments = [f"--config.{name}={value}" for name, value in OVERRIDES.items()]
+    command = [sys.executable, "train.py", "--config=configs/demo.py:shrunken", *arguments, f"--workdir={workdir}"]
+    processes = []
+    for index in range(count):
+        named = dict(zip(distributed.EXPLICIT, (address, str(count), str(index)), strict=True))
+        environment = os.environ | named | {"JAX_NUM_CPU_DEVICES": "2", "JAX_PLATFORMS": "cpu"}
+        processes.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
+        killing.enter_context(processes[-1])
+        killing.callback(processes[-1].kill)
+    return processes
+
+
+def wait_for(path, processes):
+    deadline = time.monotonic() + 900
+    while not path.exists() and time.monotonic() < deadline:
+        assert all(process.poll() is None for process in processes), [p.communicate()[1] for p in processes]
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory):
+    """A run of two processes that were killed once; and what both have logged after that."""
+    workdir = tmp_path_factory.mktemp("together")
+    with ExitStack() as killing:
+        wait_for(workdir / "checkpoints" / "5", start(killing, workdir))
+    with ExitStack() as killing:
+        finishing = start(killing, workdir)
+        logs = [process.communicate(timeout=900)[1] for process in finishing]
+    assert [process.returncode for process in finishing] == [0, 0], logs
+    return workdir, logs
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The same run in one process with as many devices."""
+    workdir = tmp_path_factory.mktemp("alone")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "create_mesh", lambda: create_mesh(jax.devices()[:4]))
+        return workdir, loop.train(CONFIG, workdir)
+
+
+@pytest.mark.parametrize("stage", ["", "censor"])
+def test_two_processes_learn_what_one_learns(together, alone, stage):
+    rows, expected = (read_metrics(workdir / stage / "metrics.jsonl") for workdir in (together[0], alone[0]))
+    assert [row["step"] for row in rows] == [row["step"] for row in expected]
+    for row, other in zip(rows, expected, strict=True):
+        assert row.keys() == other.keys()
+        for name in row.keys() - SPEEDS:
+            np.testing.assert_allclose(row[name], other[name], rtol=1e-5, atol=1e-6, err_msg=f"{name} {row['step']}")
+    assert not stage or len(rows) > 1
+
+
+def test_every_validation_picture_counts_once(together):
+    rows = read_metrics(together[0] / "metrics.jsonl")
+    assert [row["validation/examples"] for row in rows if "validation/examples" in row] == [8, 8]
+
+
+def test_a_run_of_two_processes_is_read_by_one(together, alone):
+    state = loop.train(CONFIG, together[0])
+    for leaf, other in zip(jax.tree.leaves(state), jax.tree.leaves(alone[1]), strict=True):
+        np.testing.assert_allclose(leaf, other, rtol=1e-4, atol=1e-5)
+
+
+def test_one_process_writes(together):
+    workdir, (leader, follower) = together
+    assert "2 processes, 4 devices" in leader
+    assert "going on from the checkpoint of step" in leader
+    assert not [line for line in follower.splitlines() if "Gloo" not in line]
+    assert json.loads((workdir / "data_report.json").read_text())["used"] == 80
+    assert len(list((workdir / "events").iterdir())) == 2, "one of each start"
+
+
+@pytest.fixture
+def joined(monkeypatch):
+    """What would be joined, and an environment that names nothing."""
+    calls = []
+    monkeypatch.setattr(jax.distributed, "initialize", lambda **settings: calls.append(settings))
+    for name in (*distributed.EXPLICIT, "SLURM_STEP_NODELIST", "OMPI_COMM_WORLD_SIZE", "TPU_WORKER_HOSTNAMES"):
+        monkeypatch.delenv(name, raising=False)
+    return calls
+
+
+SLURM = {"SLURM_STEP_NODELIST": "node[1-2]", "SLURM_NTASKS": "2"}
+NAMED = dict(zip(distributed.EXPLICIT, ("host:1234", "4", "3"), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("mode", "environment", "count"),
+    [
+        ("auto", {}, 0),
+        ("auto", SLURM, 1),
+        # An allocation that starts no step, and a step of one task, which needs all devices that it sees.
+        ("auto", {"SLURM_NTASKS": "2"}, 0),
+        ("auto", SLURM | {"SLURM_NTASKS": "1"}, 0),
+        ("auto", {"OMPI_COMM_WORLD_SIZE": "8"}, 1),
+        ("auto", {"TPU_WORKER_HOSTNAMES": "a,b"}, 1),
+        ("auto", {"TPU_WORKER_HOSTNAMES": "localhost"}, 0),
+        ("auto", NAMED, 1),
+        ("on", {}, 1),
+        ("off", SLURM | NAMED, 0),
+    ],
+)
+def test_processes_are_joined_where_there_are_several(joined, monkeypatch, mode, environment, count):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    distributed.connect(mode)
+    assert len(joined) == count
+    if count and environment is NAMED:
+        assert (joined[0]["coordinator_address"], joined[0]["num_processes"], joined[0]["process_id"]) == (
+            "host:1234",
+            4,
+            3,
+        )
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"JAX_PROCESS_ID": "1"}, "JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES is not"),
+        (NAMED | {"JAX_PROCESS_ID": "4"}, "a number below it"),
+        (NAMED | {"JAX_NUM_PROCESSES": "two"}, "JAX_NUM_PROCESSES='two'"),
+        (NAMED | {"JAX_COORDINATOR_ADDRESS": "host"}, "give HOST:PORT"),
+    ],
+)
+def test_a_meeting_place_is_named_whole_or_not_at_all(joined, monkeypatch, environment, message):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=message):
+        distributed.connect("auto")
+    assert not joined
+
+
+def test_where_nothing_is_to_be_joined_it_is_said(tmp_path):
+    command = [sys.executable, "train.py", "--distributed=on", f"--workdir={tmp_path}"]
+    bare = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM", "OMPI", "TPU"))}
+    result = subprocess.run(command, env=bare, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "no processes to join" in result.stderr.splitlines()[-1]
+
+
+def test_processes_that_are_not_joined_are_refused(monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    with pytest.raises(ValueError, match="add --distributed=on"):
+        distributed.assign_roles()
