@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -111,9 +112,10 @@ def test_one_process_writes(together):
     workdir, (leader, follower) = together
     assert "2 processes, 4 devices" in leader
     assert "going on from the checkpoint of step" in leader
-    assert not [line for line in follower.splitlines() if "Gloo" not in line]
+    # Lines of this project's log begin with the time of day; libraries write what they like.
+    assert re.search(r"^\d\d:\d\d:\d\d ", leader, re.MULTILINE)
+    assert not re.search(r"^\d\d:\d\d:\d\d ", follower, re.MULTILINE)
     assert json.loads((workdir / "data_report.json").read_text())["used"] == 80
-    assert len(list((workdir / "events").iterdir())) == 2, "one of each start"
 
 
 @pytest.fixture
