@@ -52,9 +52,9 @@ def main() -> None:
         training=dataclasses.replace(config.training, batch_size=options.batch),
         censor=dataclasses.replace(config.censor, batch_size=options.batch, steps=max(config.censor.steps, 1)),
     )
-    print_table("the step on pictures", ((f"{count} devices", pictures(config, count)) for count in DEVICES))
-    print_table("the censor's step", ((f"{count} devices", codes(config, count)) for count in DEVICES))
-    print_table("the step on pictures, one device", variants(config))
+    print_table("step on pictures, devices", ((str(count), pictures(config, count)) for count in DEVICES))
+    print_table("censor's step, devices", ((str(count), codes(config, count)) for count in DEVICES))
+    print_table("step on pictures, one device", variants(config))
 
 
 def variants(config: Config) -> Iterable[tuple[str, list[float]]]:
@@ -101,7 +101,7 @@ def counts(step: Step, shapes: PyTree, batch: PyTree, config: Config, devices: i
 
 def print_table(title: str, rows: Iterable[tuple[str, list[float]]]) -> None:
     """Prints rows as they come: compiling takes a while."""
-    print(f"\n| {title}, each device | GFLOP | MB accessed | MB exchanged | MB temporary |\n|---|---|---|---|---|")
+    print(f"\n| {title} | GFLOP | MB accessed | MB exchanged | MB temporary |\n|---|---|---|---|---|")
     for name, values in rows:
         print(f"| {name} | " + " | ".join(f"{value:.3g}" for value in values) + " |", flush=True)
 

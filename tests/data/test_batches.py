@@ -97,7 +97,7 @@ def test_two_processes_share_every_batch(collection: Collection) -> None:
     for batch, first, second in itertools.islice(zip(whole, *parts, strict=True), 13):
         assert len(first["mask"]) == len(second["mask"]) == BATCH // 2
         assert_equal(batch, jax.tree.map(lambda a, b: np.concatenate([a, b]), first, second))
-    with pytest.raises(ValueError, match="batch_size=8 cannot be shared by 3 processes"):
+    with pytest.raises(ValueError, match="a batch of 8 cannot be shared by 3 processes"):
         stream_batches(collection, 0, process_count=3)
 
 
@@ -126,6 +126,18 @@ def test_evaluation_batches_are_in_order_once_with_a_masked_tail(collection: Col
     np.testing.assert_array_equal(joined["image"][:size], resident.images)
     np.testing.assert_array_equal(joined["mask"][:size], resident.valid)
     assert_equal({name: values[:size] for name, values in joined["labels"].items()}, resident.labels)
+
+
+def test_processes_share_out_every_evaluation_batch(collection: Collection) -> None:
+    options: dict[str, Any] = {"image_size": SIZE, "crop": "center", "process_count": 2}
+    parts = [list(evaluation_batches(collection, batch_size=10, process_index=index, **options)) for index in (0, 1)]
+    together = [jax.tree.map(lambda *halves: np.concatenate(halves), *halves) for halves in zip(*parts, strict=True)]
+    for batch, whole in zip(
+        together, evaluation_batches(collection, batch_size=10, image_size=SIZE, crop="center"), strict=True
+    ):
+        assert_equal(batch, whole)
+    with pytest.raises(ValueError, match="a batch of 9 cannot be shared by 2 processes"):
+        next(evaluation_batches(collection, batch_size=9, **options))
 
 
 def test_synthetic_faces_pass_through_both_paths(faces: AttributeSet) -> None:
