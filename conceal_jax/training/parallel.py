@@ -34,14 +34,15 @@ def use_host_devices(batch_size: int, least_share: int = 16) -> None:
     """
     settings: Any = jax.config
     count: int = settings.jax_num_cpu_devices
+    cores = os.cpu_count() or 1
     if count < 1 and not jax.distributed.is_initialized():
-        count = min(os.cpu_count() or 1, max(1, batch_size // least_share))
+        count = min(cores, max(1, batch_size // least_share))
         while batch_size % count:
             count -= 1
         jax.config.update("jax_num_cpu_devices", count)
     # XLA has as many threads as cores, and a device that waits for the others in a sum over all of them keeps one. With
     # no thread left for these nobody moves: seen within some hundred short steps, and never with twice as many.
-    os.environ.setdefault("NPROC", str(2 * max(1, count)))
+    os.environ.setdefault("NPROC", str(max(cores, 2 * count)))
 
 
 def create_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
