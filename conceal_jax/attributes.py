@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from conceal_jax import __version__
+from conceal_jax import __version__, atomic
 from conceal_jax.attribute_specs import AGE_GROUPS, MISSING_CLASS, Attribute, Categorical, Continuous, LabelArray
 
 __all__ = ["AGE_GROUPS", "MISSING_CLASS", "Attribute", "AttributeSet", "Categorical", "Continuous", "LabelArray"]
@@ -118,17 +118,23 @@ class AttributeSet:
         try:
             tree = json.loads(text)
             return cls(*(tuple(attribute_from_tree(spec) for spec in tree[part]) for part in ("concealed", "kept")))
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+        except (json.JSONDecodeError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
             raise ValueError(f"not an attribute file of conceal_jax: {error!r}; train the run again") from error
 
     def save(self, path: Path) -> None:
         """Writes the set as JSON."""
-        path.write_text(self.to_json())
+        atomic.write_text(path, self.to_json())
 
     @classmethod
     def load(cls, path: Path) -> "AttributeSet":
-        """Reads a set written by `save`."""
-        return cls.from_json(path.read_text())
+        """Reads a set written by `save`.
+
+        Raises:
+            ValueError: there is no such file, or it is not of that form.
+        """
+        if not path.is_file():
+            raise ValueError(f"no {path.name} in {path.parent}; give a run directory that train.py wrote")
+        return cls.from_json(path.read_text(encoding="utf-8"))
 
 
 def to_tree(attributes: AttributeSet) -> dict[str, list[dict[str, Any]]]:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Union
 
-from conceal_jax import __version__, attributes
+from conceal_jax import __version__, atomic, attributes
 from conceal_jax.attributes import AttributeSet
 from conceal_jax.config import Config, shrunken
 from conceal_jax.config_validation import require, validate
@@ -84,7 +84,7 @@ def from_tree(tree: Mapping[str, Any]) -> Config:
 
 def save(config: Config, path: Path) -> None:
     """Writes the resolved configuration as JSON, with the version that wrote it."""
-    path.write_text(json.dumps({"version": __version__, **to_tree(config)}, indent=2))
+    atomic.write_text(path, json.dumps({"version": __version__, **to_tree(config)}, indent=2))
 
 
 def load(path: Path) -> Config:
@@ -96,8 +96,8 @@ def load(path: Path) -> Config:
     if not path.is_file():
         raise ValueError(f"no {path.name} in {path.parent}; give a run directory that train.py wrote")
     try:
-        tree = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON ({error}); restore it or train the run again") from error
     if not isinstance(tree, dict):
         raise ValueError(f"{path} holds {type(tree).__name__}, not a configuration; train the run again")
@@ -124,7 +124,7 @@ def _parse_text(text: str) -> Any:
     """A Python literal where the text is one (numbers, None, True, tuples), else the text itself."""
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return text
 
 

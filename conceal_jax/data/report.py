@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from conceal_jax import __version__
+from conceal_jax import __version__, atomic
 from conceal_jax.attributes import AttributeSet
 
 _EXAMPLES = 5
@@ -85,4 +85,4 @@ class DataReport:
 
     def write(self, path: Path) -> None:
         """Writes `data_report.json`."""
-        path.write_text(self.to_json())
+        atomic.write_text(path, self.to_json())
