@@ -1,8 +1,12 @@
 """Anybody's representation, from an `.npz` file: codes or pictures, labels, perhaps persons and a split."""
 
+import math
+import struct
 import zipfile
+import zlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +20,24 @@ PERSON, SPLIT = "person", "split"
 TRAIN, TEST = "train", ("test", "validation")
 MAX_CLASSES = 20
 """Whole numbers with more different values than this are amounts, not classes."""
+
+MAX_BYTES = 16 * 2**30
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+_FILE_ERRORS = (
+    OSError,
+    ValueError,
+    EOFError,
+    SyntaxError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    zipfile.BadZipFile,
+)
+"""What numpy and zipfile raise on files that are damaged."""
 
 
 def read_release(path: Path, kept: Collection[str] = ()) -> tuple[Release, AttributeSet, np.ndarray | None]:
@@ -61,12 +83,40 @@ def _load(path: Path) -> dict[str, np.ndarray]:
     try:
         # Opened here, as numpy leaves files open that it cannot read. It never unpickles: objects are refused.
         with path.open("rb") as file:
+            _require_moderate(file)
             arrays = np.load(file, allow_pickle=False)
             if not isinstance(arrays, np.lib.npyio.NpzFile):
                 raise ValueError("it holds one array without a name")
             return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except _FILE_ERRORS as error:
         raise ValueError(f"{path} cannot be read ({error}); write it with numpy.savez, without objects") from error
+
+
+def _require_moderate(file: Any) -> None:
+    """Refuses what unpacks to more than a machine holds, or than its headers say, before numpy makes room for it."""
+    if not zipfile.is_zipfile(file):
+        raise ValueError("it is no .npz")
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        total = sum(member.file_size for member in members)
+        if total > MAX_BYTES:
+            raise ValueError(f"it unpacks to {total:,} bytes; up to {MAX_BYTES:,} are read")
+        for member in members:
+            with archive.open(member) as stream:
+                _require_honest(stream, member)
+    file.seek(0)
+
+
+def _require_honest(stream: Any, member: zipfile.ZipInfo) -> None:
+    """The array in a member is as large as its header says."""
+    read_header = _HEADERS.get(np.lib.format.read_magic(stream))
+    if read_header is None:
+        raise ValueError(f"{member.filename} is of a version that numpy.savez does not write here")
+    shape, _, dtype = read_header(stream)
+    if dtype.hasobject:
+        raise ValueError(f"{member.filename} holds objects")
+    if math.prod(shape) * dtype.itemsize > member.file_size or min(shape, default=0) < 0:
+        raise ValueError(f"{member.filename} has the shape {shape} in {member.file_size} bytes")
 
 
 def _require(labels: Mapping[str, np.ndarray], kept: Collection[str], path: Path) -> None:

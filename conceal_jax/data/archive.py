@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import stat
+import struct
 import weakref
 import zipfile
 import zlib
@@ -13,6 +14,17 @@ from pathlib import Path, PurePosixPath
 MAX_FILE_BYTES = 64 * 2**20
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
 _LOCAL_HEADER_BYTES = 30
+_ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    OSError,
+    ValueError,
+    struct.error,
+    IndexError,
+    KeyError,
+    OverflowError,
+    RuntimeError,
+)
+"""What the zipfile module raises on damaged listings; RuntimeError includes NotImplementedError."""
 
 
 class UnreadableFileError(ValueError):
@@ -73,7 +85,7 @@ def open_archive(path: str) -> Archive:
         raise ValueError(f"{path!r}: no such folder or zip; give the place of the pictures")
     try:
         return _open_zip(path)
-    except (zipfile.BadZipFile, OSError) as error:
+    except _ZIP_ERRORS as error:
         raise ValueError(
             f"{path!r} is neither a folder nor a readable zip ({error}); download it again, or unpack it "
             "and give the folder"
@@ -92,11 +104,13 @@ def _open_folder(root: Path) -> Archive:
 
     def read(path: str) -> bytes:
         try:
-            if not stat.S_ISREG(os.stat(root / path).st_mode):  # to open a pipe would wait for its writer
-                raise UnreadableFileError("is no regular file")
+            status = (root / path).stat()
+            # To open a pipe waits for its other end, and a device never ends.
+            if not stat.S_ISREG(status.st_mode):
+                raise UnreadableFileError("is a pipe or a device, not a file")
+            _require_moderate(status.st_size)
             with open(root / path, "rb") as file:
-                _require_moderate(os.fstat(file.fileno()).st_size)
-                return file.read()
+                return file.read(MAX_FILE_BYTES)
         except OSError as error:
             raise UnreadableFileError(f"cannot be read: {error.strerror}") from error
 
@@ -131,17 +145,17 @@ def _read_member(descriptor: int, info: zipfile.ZipInfo) -> bytes:
     _require_moderate(max(info.file_size, info.compress_size))
     if info.flag_bits & 1:
         raise UnreadableFileError("is encrypted")
-    header = os.pread(descriptor, _LOCAL_HEADER_BYTES, info.header_offset)
-    name_length, extra_length = (int.from_bytes(header[at : at + 2], "little") for at in (26, 28))
-    start = info.header_offset + _LOCAL_HEADER_BYTES + name_length + extra_length
-    content = os.pread(descriptor, info.compress_size, start)
     try:
+        header = os.pread(descriptor, _LOCAL_HEADER_BYTES, info.header_offset)
+        name_length, extra_length = (int.from_bytes(header[at : at + 2], "little") for at in (26, 28))
+        start = info.header_offset + _LOCAL_HEADER_BYTES + name_length + extra_length
+        content = os.pread(descriptor, info.compress_size, start)
         if info.compress_type == zipfile.ZIP_DEFLATED:
             content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, info.file_size + 1)
         elif info.compress_type != zipfile.ZIP_STORED:
             raise UnreadableFileError("is packed by a method other than deflate")
-    except zlib.error as error:
-        raise UnreadableFileError(f"is damaged in the zip ({error})") from error
+    except (zlib.error, OSError, OverflowError) as error:
+        raise UnreadableFileError(f"is damaged in the zip, or the zip cannot be read ({error})") from error
     if len(content) != info.file_size or zlib.crc32(content) != info.CRC:
         raise UnreadableFileError("is damaged in the zip (wrong size or checksum)")
     return content

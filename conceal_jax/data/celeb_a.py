@@ -49,9 +49,9 @@ def _read_listing(files: Archive, name: str, header: tuple[str, ...]) -> Table |
     if (text := read_beside(files, f"{name}.txt")) is None:
         return None
     rows = [line.split() for line in text.splitlines() if line.strip()]
-    if len(rows[0]) == 1:
-        rows = rows[1:]
-        header = (*header, *rows.pop(0))
+    if rows and len(rows[0]) == 1:
+        named = rows[1] if len(rows) > 1 else []
+        header, rows = (*header, *named), rows[2:]
     lines = (",".join(row) for row in [list(header), *rows])
     return parse_csv("\n".join(lines), f"{name}.txt")
 

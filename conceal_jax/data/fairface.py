@@ -56,7 +56,7 @@ def _number(part: str) -> int | None:
     month = part[:3]
     if month in _MONTHS:
         return _MONTHS.index(month) + 1
-    return int(part) if part.isdecimal() else None
+    return int(part) if part.isdecimal() and len(part) <= 3 else None
 
 
 def _find_labels(archive: Archive) -> Table:

@@ -12,7 +12,27 @@ from conceal_jax.data.archive import UnreadableFileError
 from conceal_jax.data.collection import Collection
 
 MAX_PIXELS = 80_000_000
-_DECODER_ERRORS = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, struct.error, zlib.error)
+MAX_SCANS = 100
+"""Of a progressive JPEG. Encoders write about ten; each one passes over the whole picture, and thousands fit in."""
+
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")
+"""Those of `PICTURE_SUFFIXES`. Pillow knows many more, and starts another program (Ghostscript) for one of them."""
+
+_START_OF_SCAN = b"\xff\xda"
+_DECODER_ERRORS = (
+    OSError,
+    ValueError,
+    TypeError,
+    SyntaxError,
+    EOFError,
+    ArithmeticError,
+    LookupError,
+    AttributeError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
 """What Pillow's plug-ins are known to raise on damaged files."""
 
 
@@ -27,7 +47,7 @@ def decode_picture(content: bytes, size: int, crop: str) -> np.ndarray:
     through transparent parts).
 
     Args:
-        content: JPEG, PNG or any other format that Pillow reads.
+        content: in one of `FORMATS`.
         size: side in pixels.
         crop: "center" cuts the longer side, "none" squeezes it.
 
@@ -45,8 +65,10 @@ def with_picture(content: bytes, use: Callable[[Image.Image], np.ndarray]) -> np
     """
     if not content:
         raise BadPictureError("the file is empty (zero bytes)")
+    if content.count(_START_OF_SCAN) > MAX_SCANS and content.startswith(b"\xff\xd8"):
+        raise BadPictureError(f"the JPEG has more than {MAX_SCANS} scans, as no camera writes")
     try:
-        with Image.open(io.BytesIO(content)) as picture:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
             return use(picture)
     except BadPictureError:
         raise

@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from conceal_jax.data.archive import Archive, UnreadableFileError
@@ -12,6 +12,10 @@ from conceal_jax.data.collection import cell_text, require_column
 
 FILE_COLUMNS = ("filename", "file", "file_name", "image", "image_id", "path")
 """The column of file names is the first of these that a table has."""
+
+MAX_COLUMNS = 10_000
+MAX_CELLS = 200_000_000
+MAX_TABLE_BYTES = 2**30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +78,9 @@ def read_text(path: str, archive: Archive | None = None) -> str:
     """The text of a file on disk or, failing that, in the archive; see `read_table`."""
     try:
         if Path(path).is_file():
+            size = Path(path).stat().st_size
+            if size > MAX_TABLE_BYTES:
+                raise UnreadableFileError(f"has {size:,} bytes; a table may have {MAX_TABLE_BYTES:,}")
             content = Path(path).read_bytes()
         elif archive is not None:
             content = archive.read(archive.find()(path))
@@ -82,6 +89,8 @@ def read_text(path: str, archive: Archive | None = None) -> str:
         return content.decode("utf-8-sig")
     except UnreadableFileError as error:
         raise ValueError(f"{path}: {error}; give the path of a CSV or JSONL file") from error
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error}); give the path of a CSV or JSONL file") from error
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 text; save it as UTF-8") from error
 
@@ -96,29 +105,64 @@ def read_beside(archive: Archive, name: str) -> str | None:
 
 
 def parse_csv(text: str, origin: str) -> Table:
-    """A table from CSV text whose first row names the columns; rows of another length are bad rows."""
-    rows = csv.reader(io.StringIO(text, newline=""))
-    header = [name.strip() for name in next(rows, [])]
-    if not any(header) or len(set(header)) != len(header):
-        raise ValueError(f"{origin} begins with {header}; its first row must name the columns, each once")
+    """A table from CSV text whose first row names the columns; rows of another length are bad rows.
+
+    Raises:
+        ValueError: it is not CSV, a row has more than `MAX_COLUMNS` cells, or the first one names no columns.
+    """
+    lines = _Lines(text, origin)
+    rows = csv.reader(lines)
     good, bad = [], {}
-    for row in rows:
-        if len(row) == len(header):
-            good.append(row)
-        elif row:
-            bad[f"{origin} line {rows.line_num}"] = f"has {len(row)} cells; the header has {len(header)}"
+    try:
+        header = [name.strip() for name in next(rows, [])]
+        if not any(header) or len(set(header)) != len(header):
+            raise ValueError(f"{origin} begins with {header[:8]}; its first row must name the columns, each once")
+        for row in rows:
+            lines.commas = 0
+            if len(row) == len(header):
+                good.append(row)
+            elif row:
+                bad[f"{origin} line {rows.line_num}"] = f"has {len(row)} cells; the header has {len(header)}"
+    except csv.Error as error:
+        raise ValueError(f"{origin} line {rows.line_num} is not CSV ({error}); is a quote not closed?") from error
     columns = zip(*good, strict=True) if good else ((),) * len(header)
     return Table(origin, {name: list(cells) for name, cells in zip(header, columns, strict=True)}, bad)
 
 
+class _Lines:
+    """The lines of a CSV, as long as no row of them can be longer than a table may be wide.
+
+    Attributes:
+        commas: since the last row.
+    """
+
+    def __init__(self, text: str, origin: str) -> None:
+        self._lines, self._origin = io.StringIO(text, newline=""), origin
+        self.commas = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.commas += line.count(",")
+        if self.commas > MAX_COLUMNS:
+            raise ValueError(f"{self._origin} has a row of more than {MAX_COLUMNS:,} cells; is it a table of labels?")
+        return line
+
+
 def parse_jsonl(text: str, origin: str) -> Table:
-    """A table from one JSON object a line; a key that a line lacks is an empty cell."""
+    """A table from one JSON object a line; a key that a line lacks is an empty cell.
+
+    Raises:
+        ValueError: there are more than `MAX_COLUMNS` different keys, or `MAX_CELLS` cells.
+    """
     good: list[Mapping[str, object]] = []
     bad = {}
     for number, line in enumerate(text.splitlines(), start=1):
         try:
             row = json.loads(line) if line.strip() else None
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             bad[f"{origin} line {number}"] = f"is not JSON ({error})"
             continue
         if isinstance(row, dict):
@@ -126,4 +170,9 @@ def parse_jsonl(text: str, origin: str) -> Table:
         elif row is not None:
             bad[f"{origin} line {number}"] = "is not a JSON object"
     names = dict.fromkeys(name for row in good for name in row)
+    if len(names) > MAX_COLUMNS or len(names) * len(good) > MAX_CELLS:
+        raise ValueError(
+            f"{origin} has {len(names):,} different keys in {len(good):,} lines; up to {MAX_COLUMNS:,} keys and "
+            f"{MAX_CELLS:,} cells can be read"
+        )
     return Table(origin, {name: [cell_text(row.get(name)) for row in good] for name in names}, bad)

@@ -1,0 +1,312 @@
+"""Feeds damaged files to everything that reads files: what they raise has to be a `ValueError` that says what is wrong.
+
+    python -m benchmarks.fuzz --inputs=20000 [--only=csv,zip]
+
+Good files are changed at random: bits, bytes, slices, numbers at their limits, pieces of other files. Prints a line for
+each reader: inputs, how many were read and how many refused, the slowest, and how far memory grew; then every other
+exception, once. Fails if there is one, or if an input took longer than `SECONDS`.
+"""
+
+import argparse
+import collections
+import dataclasses
+import io
+import json
+import logging
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image
+
+from conceal_jax import config_files
+from conceal_jax.attributes import AGE_GROUPS, AttributeSet, Categorical, Continuous
+from conceal_jax.audit.release_file import read_release
+from conceal_jax.config import DataConfig
+from conceal_jax.data.archive import open_archive
+from conceal_jax.data.pictures import decode_picture
+from conceal_jax.data.sources import open_collection
+from conceal_jax.training.checkpoint import Checkpoints, restore_run
+from conceal_jax.training.metrics import read_metrics
+from conceal_jax.training.parallel import create_mesh, replicated_like
+from conceal_jax.training.skipping import SkippedSteps
+
+SECONDS = 10
+ROOT = Path(__file__).parents[1]
+GENDER = Categorical("gender", ("male", "female"))
+AGE = Continuous("age", 0, 120, "years", edges=AGE_GROUPS)
+YOUNG = Categorical("Young", ("-1", "1"))
+GROUPED = Categorical("age", ("0-2", "3-9", "10-19", "20-29"))
+TOKENS = [
+    b'"',
+    b",",
+    b"\n",
+    b"\r",
+    b"\0",
+    b"-1",
+    b"nan",
+    b"1e999",
+    b"[" * 2000,
+    b"9" * 5000,
+    b"{}",
+    b"\xff\xff\xff\xff",
+]
+TOKENS += [
+    b"\x7f\xff\xff\xff",
+    b"\xff\xd8\xff\xda",
+    b"../../x",
+    b"\xef\xbb\xbf",
+    "²".encode(),
+    b"03-Sep",
+    b"true",
+    b"null",
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Reader:
+    """What is fuzzed: good inputs, and a function of the bytes of a changed one, which may use an empty folder."""
+
+    seeds: tuple[bytes, ...]
+    read: Callable[[bytes, Path], object]
+
+
+class TooSlowError(Exception):
+    """An input was not read in time."""
+
+
+def changed(generator: np.random.Generator, seeds: tuple[bytes, ...]) -> bytes:
+    """One of the seeds after one to six random changes."""
+    data = bytearray(seeds[generator.integers(len(seeds))])
+    for _ in range(generator.integers(1, 7)):
+        at, end = sorted(generator.integers(0, len(data) + 1, 2).tolist())
+        end = min(end, at + int(generator.integers(1, 64)))
+        match generator.integers(7):
+            case 0 if at < len(data):
+                data[at] ^= 1 << int(generator.integers(8))
+            case 1:
+                data[at:end] = generator.bytes(end - at)
+            case 2:
+                del data[at:end]
+            case 3:
+                data[at:at] = data[at:end] * int(generator.integers(1, 8))
+            case 4:
+                data[at : at + int(generator.integers(0, 5))] = TOKENS[generator.integers(len(TOKENS))]
+            case 5:
+                other = seeds[generator.integers(len(seeds))]
+                data[at:end] = other[at:end]
+            case 6 if generator.integers(4) == 0:
+                del data[at:]
+    return bytes(data)
+
+
+def fuzz(name: str, reader: Reader, inputs: int, seed: int) -> collections.Counter[str]:
+    """Tries a reader; returns how often each exception was raised that it must not raise."""
+    generator = np.random.default_rng(seed)
+    found: collections.Counter[str] = collections.Counter()
+    for seed_input in reader.seeds:
+        with tempfile.TemporaryDirectory(prefix="fuzz_") as folder:
+            reader.read(seed_input, Path(folder))
+    outcomes, slowest, before = collections.Counter[str](), 0.0, _memory_mib()
+    for _ in range(inputs):
+        data, begin = changed(generator, reader.seeds), time.perf_counter()
+        with tempfile.TemporaryDirectory(prefix="fuzz_") as folder:
+            try:
+                with _time_limit():
+                    reader.read(data, Path(folder))
+                outcomes["read"] += 1
+            except ValueError as error:
+                outcomes["refused" if str(error) else "refused without a word"] += 1
+            except BaseException as error:
+                if isinstance(error, KeyboardInterrupt):
+                    raise
+                where = traceback.extract_tb(error.__traceback__)[-1]
+                found[f"{name}: {type(error).__name__}: {str(error)[:120]} ({where.name})"] += 1
+        slowest = max(slowest, time.perf_counter() - begin)
+    grown = _memory_mib() - before
+    print(f"{name}: {inputs} inputs, {dict(outcomes)}, slowest {slowest:.2f} s, memory +{grown:.0f} MiB", flush=True)
+    return found
+
+
+def _memory_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+@contextmanager
+def _time_limit() -> Iterator[None]:
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise TooSlowError(f"more than {SECONDS} s")
+
+    previous = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(SECONDS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def _pictures() -> tuple[bytes, ...]:
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (24, 24, 3), np.uint8))
+    return tuple(_encoded(picture, kind) for kind in ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF"))
+
+
+def _encoded(picture: Image.Image, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **({"progressive": True} if kind == "JPEG" else {}))
+    return buffer.getvalue()
+
+
+def _zip(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def _read_zip(data: bytes, folder: Path) -> None:
+    (folder / "x.zip").write_bytes(data)
+    archive = open_archive(str(folder / "x.zip"))
+    for path in archive.paths:
+        archive.fingerprint(path)
+        archive.read(path)
+
+
+def _collection(source: str, file: str, attributes: AttributeSet, **settings: str) -> Callable[[bytes, Path], object]:
+    """Opens a collection of twelve pictures, one file of which is the given bytes."""
+
+    def read(data: bytes, folder: Path) -> object:
+        pictures = folder / "photos"
+        for name in (f"{part}/{number}.jpg" for part in ("train", "val") for number in range(6)):
+            (pictures / name).parent.mkdir(parents=True, exist_ok=True)
+            (pictures / name).write_bytes(name.encode())
+        (folder / "labels.csv").write_text("filename,gender\n" + _rows("female"))
+        partition = _rows("0", separator=" ").replace("train/0.jpg 0", "train/0.jpg 1")
+        (pictures / "list_eval_partition.txt").write_text(partition)
+        (folder / file).write_bytes(data)
+        given: dict[str, Any] = {key: str(folder / value) for key, value in settings.items()}
+        return open_collection(DataConfig(source=source, path=str(pictures), **given), attributes, 0)
+
+    return read
+
+
+def _rows(*cells: str, separator: str = ",") -> str:
+    names = [f"{part}/{number}.jpg" for part in ("train", "val") for number in range(6)]
+    return "".join(separator.join([name, *cells]) + "\n" for name in names)
+
+
+def _read_utkface(data: bytes, folder: Path) -> object:
+    names = [name for name in data.decode("latin-1").replace("/", "").split("\0") if name]
+    (folder / "x.zip").write_bytes(_zip({name[:200]: name.encode() for name in names}))
+    return open_collection(DataConfig(source="utkface", path=str(folder / "x.zip")), AttributeSet((GENDER, AGE)), 0)
+
+
+def _file(read: Callable[[Path], object], name: str) -> Callable[[bytes, Path], object]:
+    def call(data: bytes, folder: Path) -> object:
+        (folder / name).write_bytes(data)
+        return read(folder / name)
+
+    return call
+
+
+def _checkpoint_reader(folder: Path) -> Reader:
+    """The bytes tell which file of a checkpoint to put which bytes into, and where."""
+    state = {"step": jnp.int32(2), "params": jax.random.normal(jax.random.key(0), (64, 8))}
+    with Checkpoints(folder / "good", keep=2) as checkpoints:
+        checkpoints.save(2, state)
+    target = replicated_like(state, create_mesh())
+    files = sorted(path.relative_to(folder / "good") for path in (folder / "good" / "2").rglob("*") if path.is_file())
+    files = [path for path in files if path.parts[1] == "default" or path.name == "checksums.json"]
+    good = [(folder / "good" / path).read_bytes() for path in files]
+
+    def read(data: bytes, empty: Path) -> object:
+        # A change is found by the seed that the input is nearest to in length.
+        index = min(range(len(good)), key=lambda each: abs(len(good[each]) - len(data)))
+        shutil.copytree(folder / "good", empty / "checkpoints")
+        (empty / "checkpoints" / files[index]).write_bytes(data)
+        found = restore_run(empty / "checkpoints", target)
+        if not all(map(np.array_equal, jax.tree.leaves(found), jax.tree.leaves(state))):
+            raise AssertionError("a damaged checkpoint was restored")
+        return found
+
+    return Reader(tuple(good), read)
+
+
+def readers(folder: Path) -> dict[str, Reader]:
+    """All readers, by name."""
+    config = config_files.load_config(str(ROOT / "configs/demo.py"))
+    config_files.save(config, folder / "config.json")
+    config.attributes.save(folder / "attributes.json")
+    generator = np.random.default_rng(0)
+    npz = io.BytesIO()
+    codes, gender = generator.normal(size=(40, 3)), generator.integers(0, 2, 40)
+    np.savez(npz, codes=codes, gender=gender, age=generator.uniform(0, 90, 40), split=np.array(["train", "test"] * 20))
+    csv = f"filename,gender,age,split\n{_rows('female', '30', 'train')}val/0.jpg,male,3,val\n".encode()
+    lines = "".join(json.dumps({"filename": f"train/{n}.jpg", "gender": "male", "age": n}) + "\n" for n in range(6))
+    extra = f"filename,duplicate_group,split\n{_rows('1', 'train')[:70]}\nval/1.jpg,,val\n".encode()
+    celeb = f"12\nYoung\n{_rows('1', separator='  ')}".encode()
+    names = b"\0".join(b"%d_%d_%d_2017%d.jpg" % (n, n % 2, n % 5, n) for n in range(9))
+    both = AttributeSet((GENDER, AGE))
+    one = AttributeSet((GENDER,))
+    metrics = b'{"step": 2, "train/loss": 1.5}\n{"step": 4, "validation/psnr_db": 12.5}\n'
+    fairface = f"file,age,gender\n{_rows('3-9', 'Male')}{_rows('03-Sep', 'Female')}".encode()
+    return {
+        "pictures": Reader(_pictures(), lambda data, _: decode_picture(data, 32, "center")),
+        "zip": Reader((_zip({"a.jpg": b"abc" * 50, "b/c.jpg": bytes(300)}), _zip({"../x.jpg": b"q"})), _read_zip),
+        "utkface": Reader((names,), _read_utkface),
+        "csv": Reader((csv,), _collection("folder", "l.csv", both, labels="l.csv")),
+        "jsonl": Reader((lines.encode(),), _collection("folder", "l.jsonl", both, labels="l.jsonl")),
+        "extra": Reader((extra,), _collection("folder", "x.csv", one, labels="labels.csv", extra="x.csv")),
+        "fairface": Reader((fairface,), _collection("fairface", "l.csv", AttributeSet((GROUPED,)), labels="l.csv")),
+        "celeb_a": Reader((celeb,), _collection("celeb_a", "photos/list_attr_celeba.txt", AttributeSet((YOUNG,)))),
+        "config": Reader(((folder / "config.json").read_bytes(),), _file(config_files.load, "config.json")),
+        "overrides": Reader(
+            (b"(8, 16)", b"64", b"None", b"'text'", b"1e-3"),
+            lambda data, _: config_files.override(config, {"model.widths": data.decode("latin-1")}),
+        ),
+        "attributes": Reader(((folder / "attributes.json").read_bytes(),), _file(AttributeSet.load, "a.json")),
+        "metrics": Reader((metrics,), _file(read_metrics, "metrics.jsonl")),
+        "skipped": Reader((b"[3, 17, 2000]",), _file(SkippedSteps, "skipped_steps.json")),
+        "release": Reader((npz.getvalue(),), _file(read_release, "x.npz")),
+        "checkpoint": _checkpoint_reader(folder),
+    }
+
+
+def main() -> None:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--inputs", type=int, default=20000, help="for each reader")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", help="names of readers, as NAME,NAME; all of them if empty")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    logging.disable()
+    with tempfile.TemporaryDirectory(prefix="fuzz_seeds_") as folder:
+        every = readers(Path(folder))
+        chosen = options.only.split(",") if options.only else list(every)
+        found = collections.Counter[str]()
+        for name in chosen:
+            found += fuzz(name, every[name], options.inputs, options.seed)
+    for what, count in found.most_common():
+        print(f"{count}x {what}")
+    if found:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
