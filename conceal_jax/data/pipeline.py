@@ -12,6 +12,7 @@ import tensorflow as tf
 from conceal_jax.data.batches import Batch, process_share, read_batch
 from conceal_jax.data.collection import Collection
 from conceal_jax.data.order import epoch_order, steps_per_epoch
+from conceal_jax.data.patience import patiently
 from conceal_jax.data.report import DataReport
 
 _PREFETCHED_BATCHES = 4
@@ -45,6 +46,7 @@ def train_batches(
 
     Raises:
         BadDataError: while iterating, once more items than that turned out unusable.
+        DataStalledError, DataWorkerError: while iterating; see `patiently`.
         ValueError: the batch cannot be shared out evenly.
     """
     share = process_share(batch_size, process_index, process_count)
@@ -86,8 +88,8 @@ def train_batches(
 def _checked(
     running: list[Iterator[Batch]], report: DataReport, max_bad_fraction: float
 ) -> Generator[Batch, None, None]:
-    while True:
-        batch = next(running[0])
+    # The list, not the iterator: it is emptied when the interpreter ends.
+    for batch in patiently(lambda: next(running[0])):
         report.require_mostly_good(max_bad_fraction)
         yield batch
 

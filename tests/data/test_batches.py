@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -113,6 +114,27 @@ def test_flips_mirror_about_half_of_the_pictures_and_can_be_switched_off(collect
 def test_a_stream_stops_once_too_much_is_bad(collection: Collection) -> None:
     with pytest.raises(BadDataError, match=r"of 45 items .*max_bad_fraction=0\.01"):
         for _ in itertools.islice(stream_batches(collection, 0, max_bad_fraction=0.01), 20):
+            pass
+
+
+def test_files_that_vanish_are_masked_and_listed_until_there_are_too_many(
+    make_folder: Callable[..., Path], faces: AttributeSet
+) -> None:
+    names = [f"{index}.jpg" for index in range(40)]
+    rows = [f"{name},male,{index},{'train' if index < 32 else 'val'}" for index, name in enumerate(names)]
+    files = {name: encode(index) for index, name in enumerate(names)}
+    folder = make_folder(files, "\n".join(["filename,gender,age,split", *rows]))
+    config = DataConfig(source="folder", path=str(folder), labels=str(folder.parent / "labels.csv"))
+    train = open_collection(config, faces, seed=0).subset("train")
+    batches = stream_batches(train, 0, batch_size=8, max_bad_fraction=0.1)
+    assert next(batches)["mask"].all()
+    (folder / "3.jpg").unlink()
+    epoch = [next(batches)["mask"].sum() for _ in range(16)]
+    assert sum(epoch[-4:]) == 31
+    assert train.report.skipped == {"3.jpg": "cannot be read: No such file or directory"}
+    shutil.rmtree(folder)
+    with pytest.raises(BadDataError, match=r"of 40 items .*max_bad_fraction=0\.1"):
+        for _ in itertools.islice(batches, 40):
             pass
 
 
