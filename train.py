@@ -3,7 +3,8 @@
     python train.py --config=configs/utkface.py --config.data.path=utkface.zip --workdir=runs/utkface
 
 Any field of the configuration can be overridden: --config.model.latent_dim=64. Started again with the same arguments,
-an interrupted run goes on where its last checkpoint stands.
+an interrupted run goes on where its last checkpoint stands. Exit status: 0 trained, 1 failed, 2 wrong command line;
+stopped and saved 130 (Ctrl-C) or 143 (SIGTERM). A second signal ends it at once, without saving.
 """
 
 import argparse
@@ -15,7 +16,9 @@ from conceal_jax.compilation_cache import keep_compiled_programs
 from conceal_jax.logs import configure_logging
 from conceal_jax.memory import keep_freed_memory
 from conceal_jax.training import distributed
+from conceal_jax.training.interrupt import TrainingStopped
 from conceal_jax.training.loop import train
+from conceal_jax.training.metrics import NonFiniteError
 from conceal_jax.training.parallel import use_host_devices
 from conceal_jax.training.profiler import parse_window
 
@@ -64,5 +67,7 @@ def main(arguments: list[str]) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1:])
-    except ValueError as error:
+    except TrainingStopped as stopped:
+        sys.exit(stopped.exit_code)
+    except (ValueError, OSError, NonFiniteError) as error:
         sys.exit(f"error: {error}")

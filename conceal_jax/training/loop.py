@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -24,11 +24,12 @@ from conceal_jax.training.checkpoint import Checkpoints
 from conceal_jax.training.distributed import any_process, from_every_process, is_leader
 from conceal_jax.training.evaluation import Evaluator
 from conceal_jax.training.feed import Feed, Pictures, ResidentFeed
-from conceal_jax.training.interrupt import StopRequest
-from conceal_jax.training.metrics import MetricWriter, Sums, merge_sums, require_finite
+from conceal_jax.training.interrupt import StopRequest, TrainingStopped
+from conceal_jax.training.metrics import MetricWriter, NonFiniteError, Sums, merge_sums, require_finite
 from conceal_jax.training.parallel import create_mesh, create_replicated, replicated_like
 from conceal_jax.training.profiler import Profiler
 from conceal_jax.training.progress import Progress
+from conceal_jax.training.skipping import SkippedSteps, SkippingFeed
 from conceal_jax.training.state import TrainState, create_optimizer
 from conceal_jax.training.step import bind_train_step
 
@@ -47,13 +48,20 @@ def train(config: Config, workdir: Path, profile: range = range(0)) -> TrainStat
         profile: steps of each stage that a profile is written of.
 
     Returns:
-        The last stage's state after its last step, or the state at which Ctrl-C or SIGTERM asked to stop.
+        The last stage's state after its last step.
 
     Raises:
-        ValueError: the data cannot be used, or `workdir` holds another run.
+        ValueError: the data cannot be used, `workdir` holds another run or is in use, or a checkpoint is of no use.
+        OSError: data did not come, or the last figures could not be written.
         NonFiniteError: the loss is not finite; names the step and the term.
+        TrainingStopped: Ctrl-C or SIGTERM asked for it, and the state is saved.
     """
     run_directory.open_run(config, workdir)
+    with run_directory.held(workdir):
+        return _train(config, workdir, profile)
+
+
+def _train(config: Config, workdir: Path, profile: range) -> TrainState:
     collection = open_collection(config.data, config.attributes, config.seed)
     _account_for_data(collection.report, config, workdir)
     training_set, validation_set = collection.subset("train"), collection.subset("validation")
@@ -76,8 +84,8 @@ def train(config: Config, workdir: Path, profile: range = range(0)) -> TrainStat
             state = run.refit(state)
         if any_process(stop.requested):
             logger.info("stopped at step %d; the same command goes on from there", int(state.step))
-        else:
-            logger.info("trained; for the report: python evaluate.py --workdir=%s", workdir)
+            raise TrainingStopped(int(state.step), stop.signal)
+    logger.info("trained; for the report: python evaluate.py --workdir=%s", workdir)
     return state
 
 
@@ -98,7 +106,7 @@ class _Training:
     def see(self) -> TrainState:
         """The bare VAE."""
         model = create_model(self.config, censored=False)
-        fresh = create_replicated(partial(stages.first_state, self.config), self.mesh)
+        fresh = partial(create_replicated, partial(stages.first_state, self.config), self.mesh)
         return self._on_pictures(model, fresh, self.config.training, self.workdir)
 
     def censor(self, seen: TrainState) -> TrainState:
@@ -114,18 +122,23 @@ class _Training:
             return ResidentFeed(codes, step, schedule.batch_size * batch_parts(config), config, self.mesh)
 
         create = partial(stages.censor_state, config=config, attributes=self.attributes)
-        fresh = create_replicated(create, self.mesh, params)
+        fresh = partial(create_replicated, create, self.mesh, params)
         return self._run(create_model(config), fresh, feed, schedule, self.workdir / run_directory.CENSOR)
 
     def refit(self, censored: TrainState) -> TrainState:
         """The decoders alone, on pictures."""
         create = partial(stages.refit_state, config=self.config)
-        fresh = create_replicated(create, self.mesh, censored.averaged_model())
+        fresh = partial(create_replicated, create, self.mesh, censored.averaged_model())
         folder, schedule = self.workdir / run_directory.REFIT, stages.refit_schedule(self.config)
         return self._on_pictures(create_model(self.config), fresh, schedule, folder, neutral_share=0.25)
 
     def _on_pictures(
-        self, model: VAE, fresh: TrainState, schedule: TrainingConfig, folder: Path, neutral_share: float = 0.0
+        self,
+        model: VAE,
+        fresh: Callable[[], TrainState],
+        schedule: TrainingConfig,
+        folder: Path,
+        neutral_share: float = 0.0,
     ) -> TrainState:
         step = bind_train_step(model, self.attributes, create_optimizer(schedule), self.config, neutral_share)
         return self._run(model, fresh, lambda start: self.pictures.feed(start, step, self.mesh), schedule, folder)
@@ -133,12 +146,31 @@ class _Training:
     def _run(
         self,
         model: VAE,
-        fresh: TrainState,
+        fresh: Callable[[], TrainState],
         create_feed: Callable[[int], Feed],
         schedule: TrainingConfig,
         folder: Path,
     ) -> TrainState:
         folder.mkdir(exist_ok=True)
+        skipped = SkippedSteps(folder / run_directory.SKIPPED_STEPS)
+        while True:
+            try:
+                return self._attempt(model, fresh(), create_feed, schedule, folder, skipped)
+            except NonFiniteError as error:
+                if schedule.on_nonfinite == "stop":
+                    raise
+                skipped.add(error)
+                logger.warning("not finite at step %d: back to the last checkpoint, to skip its batch", error.step)
+
+    def _attempt(
+        self,
+        model: VAE,
+        fresh: TrainState,
+        create_feed: Callable[[int], Feed],
+        schedule: TrainingConfig,
+        folder: Path,
+        skipped: SkippedSteps,
+    ) -> TrainState:
         with Checkpoints(folder / run_directory.CHECKPOINTS, schedule.keep_checkpoints) as checkpoints:
             state = _newest_state(fresh, self.mesh, checkpoints)
             if int(state.step) == schedule.steps:
@@ -155,7 +187,7 @@ class _Training:
             self.account()
             evaluator = Evaluator(model, self.attributes, self.validation, self.config, self.mesh)
             with Profiler(self.profile, folder / run_directory.PROFILE) as profiler:
-                return _run(state, feed, evaluator, checkpoints, self.stop, profiler, schedule, folder)
+                return _run(state, feed, evaluator, checkpoints, self.stop, profiler, skipped, schedule, folder)
 
 
 def _account_for_data(report: DataReport, config: Config, workdir: Path) -> None:
@@ -175,10 +207,12 @@ def _run(
     checkpoints: Checkpoints,
     stop: StopRequest,
     profiler: Profiler,
+    skipped: SkippedSteps,
     config: TrainingConfig,
     workdir: Path,
 ) -> TrainState:
     step = int(state.step)
+    feed = SkippingFeed(feed, skipped)
     compilation = feed.compile(state, step).repeated(config.microbatches)
     logger.info("%s: a step is compiled: %s", workdir.name, compilation)
     window: Sums | None = None
@@ -211,15 +245,18 @@ def _run(
                 if compilation.flops:
                     steps_per_second = progress.images_per_second / config.batch_size
                     speed["gigaflops_per_second"] = compilation.flops * steps_per_second / 1e9
-                writer.write(step, {**_named("train", means), **speed})
+                with _tolerated("figures"):
+                    writer.write(step, {**_named("train", means), **speed, **skipped.figures(step)})
                 progress.show({name: value for name, value in means.items() if name in SHOWN})
                 window = None
             if step % config.evaluate_every == 0 or step == config.steps:
                 figures = evaluator.figures(state.averaged_model())
-                writer.write(step, _named("validation", figures))
+                with _tolerated("figures"):
+                    writer.write(step, _named("validation", figures))
                 progress.report(step, figures)
             if step % config.pictures_every == 0 or step == config.steps:
-                _save_pictures(evaluator.pictures(state.averaged_model()), workdir, step)
+                with _tolerated("pictures"):
+                    _save_pictures(evaluator.pictures(state.averaged_model()), workdir, step)
             if step % config.checkpoint_every == 0 or ending:
                 checkpoints.save(step, state)
             progress.pause(step)
@@ -230,6 +267,15 @@ def _next_event(step: int, config: TrainingConfig) -> int:
     """The next step after which something else than training is to be done."""
     periods = (config.log_every, config.evaluate_every, config.pictures_every, config.checkpoint_every)
     return min(config.steps, *((step // period + 1) * period for period in periods))
+
+
+@contextlib.contextmanager
+def _tolerated(what: str) -> Iterator[None]:
+    """A full disk ends no training: there is time to free some of it until the last checkpoint is due."""
+    try:
+        yield
+    except OSError as error:
+        logger.error("%s could not be written (%s); training goes on", what, error)
 
 
 def _named(group: str, figures: Mapping[str, float]) -> dict[str, float]:

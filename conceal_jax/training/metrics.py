@@ -1,5 +1,6 @@
 """Metrics as masked sums and counts, picture quality, and where metrics are written."""
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -12,7 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from conceal_jax import atomic
 from conceal_jax.training.distributed import is_leader
+from conceal_jax.training.events import EventFile
 
 Pictures = Float[Array, "batch height width channels"]
 NEVER = np.iinfo(np.int32).max
@@ -51,9 +54,9 @@ class Sums(flax.struct.PyTreeNode):
         )
 
     def means(self) -> dict[str, float]:
-        """Means over the examples, fetched from the device."""
+        """Means over the examples, fetched from the device; none where there is no example."""
         totals, count = jax.device_get((self.totals, self.count))
-        return {name: float(total / count) for name, total in totals.items()}
+        return {name: float(total / count) for name, total in totals.items()} if count else {}
 
 
 def masked_sums(
@@ -75,7 +78,11 @@ merge_sums = jax.jit(Sums.merge)
 
 
 class NonFiniteError(RuntimeError):
-    """Training met a value that is not a number, or infinite."""
+    """Training met a value that is not a number, or infinite; `step` is the first one at which it did."""
+
+    def __init__(self, message: str, step: int) -> None:
+        super().__init__(message)
+        self.step = step
 
 
 def require_finite(sums: Sums) -> None:
@@ -90,7 +97,9 @@ def require_finite(sums: Sums) -> None:
         terms = ", ".join(name for name, step in bad.items() if step == first)
         raise NonFiniteError(
             f"not finite at step {first}: {terms}; the last good checkpoint is kept. "
-            "Lower training.learning_rate or training.clip_norm, or raise objective.scale"
+            "Lower training.learning_rate or training.clip_norm, or raise objective.scale; "
+            "training.on_nonfinite='skip' leaves out single batches",
+            first,
         )
 
 
@@ -137,40 +146,50 @@ class MetricWriter:
     def __init__(self, workdir: Path, resume_step: int = 0) -> None:
         self._path = workdir / "metrics.jsonl" if is_leader() else Path(os.devnull)
         kept = [row for row in read_metrics(self._path) if row["step"] <= resume_step]
-        self._path.write_text("".join(json.dumps(row) + "\n" for row in kept))
+        atomic.write_text(self._path, "".join(json.dumps(row) + "\n" for row in kept))
         self._file = self._path.open("a")
-        self._events = _event_writer(workdir, resume_step) if is_leader() else None
+        self._events = _event_file(workdir, resume_step) if is_leader() else None
 
     def write(self, step: int, scalars: Mapping[str, float]) -> None:
-        """Appends one line and one event per scalar."""
+        """Appends one line and one event per scalar.
+
+        Raises:
+            OSError: the disk is full, say. The line is kept, and written along with the next one.
+        """
         self._file.write(json.dumps({"step": step, **scalars}) + "\n")
         self._file.flush()
-        if self._events is not None:
-            for name, value in scalars.items():
-                self._events.add_scalar(name, value, step)
+        try:
+            if self._events is not None:
+                self._events.write(step, scalars)
+        except OSError:
+            # Its end is torn now, and nothing behind it would be read.
+            self._events = None
+            raise
 
     def close(self) -> None:
         """Flushes and closes the files."""
+        with contextlib.suppress(OSError):
+            if self._events is not None:
+                self._events.close()
         self._file.close()
-        if self._events is not None:
-            self._events.close()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The rows of a `metrics.jsonl`; a last line cut off by a crash is left out."""
+    """The rows of a `metrics.jsonl`; lines that are none, such as a last one cut off by a crash, are left out."""
     rows = []
-    for line in path.read_text().splitlines() if path.exists() else []:
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []:
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
             continue
+        if isinstance(row, dict) and isinstance(row.get("step"), int):
+            rows.append(row)
     return rows
 
 
-def _event_writer(workdir: Path, resume_step: int) -> Any:
+def _event_file(workdir: Path, resume_step: int) -> EventFile | None:
     # Accelerator images often come without tensorboardX; the JSONL file holds the same figures.
     try:
-        from tensorboardX import SummaryWriter
+        return EventFile(workdir / "events", resume_step)
     except ImportError:
         return None
-    return SummaryWriter(str(workdir / "events"), purge_step=resume_step + 1 if resume_step else None)

@@ -1,5 +1,9 @@
 """The run directory: where a run keeps its configuration, attributes, checkpoints, metrics and pictures."""
 
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 from conceal_jax import config_files
@@ -20,6 +24,8 @@ PICTURES = "pictures"
 PROFILE = "profile"
 REPORT = "report"
 REPORT_FOLDS = "report-folds"
+SKIPPED_STEPS = "skipped_steps.json"
+LOCK = ".lock"
 
 
 def open_run(config: Config, workdir: Path) -> None:
@@ -38,3 +44,30 @@ def open_run(config: Config, workdir: Path) -> None:
                 "give another --workdir, or the configuration of that run to go on with it"
             )
     workdir.mkdir(parents=True, exist_ok=True)
+
+
+@contextlib.contextmanager
+def held(workdir: Path) -> Iterator[None]:
+    """Keeps other processes from training in the directory. The system lets go of it when this process ends, however.
+
+    Raises:
+        ValueError: another process trains in it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows has no such locks.
+        yield
+        return
+    with (workdir / LOCK).open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise ValueError(
+                f"{workdir} is in use by {file.read().strip() or 'another process'}; wait for it, stop it, or give "
+                "another --workdir"
+            ) from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        yield

@@ -12,7 +12,7 @@ import pytest
 from conceal_jax import config_files
 from conceal_jax.training import loop
 from conceal_jax.training.feed import ResidentFeed
-from conceal_jax.training.interrupt import StopRequest
+from conceal_jax.training.interrupt import TrainingStopped
 from conceal_jax.training.metrics import NonFiniteError, read_metrics
 
 CONFIG = config_files.load_config("configs/demo.py:shrunken")
@@ -73,22 +73,11 @@ def test_ctrl_c_saves_and_the_run_goes_on(finished, tmp_path, monkeypatch):
         return advance(self, state, step, 1)
 
     monkeypatch.setattr(ResidentFeed, "advance", interrupted)
-    assert int(loop.train(CONFIG, tmp_path).step) == 1
+    with pytest.raises(TrainingStopped, match="stopped at step 1 by SIGINT") as stopped:
+        loop.train(CONFIG, tmp_path)
+    assert stopped.value.exit_code == 130
     monkeypatch.undo()
     assert_trees_equal(loop.train(CONFIG, tmp_path), finished[1])
-
-
-def test_a_second_ctrl_c_ends_at_once():
-    # A job started in the background inherits an ignored SIGINT: what a terminal's job starts with is set here.
-    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with StopRequest() as stop:
-            signal.raise_signal(signal.SIGINT)
-            assert stop.requested
-            with pytest.raises(KeyboardInterrupt):
-                signal.raise_signal(signal.SIGINT)
-    finally:
-        signal.signal(signal.SIGINT, inherited)
 
 
 LONG = ("training.steps", "censor.steps", "censor.refit_steps")
@@ -97,23 +86,29 @@ COMMAND = [sys.executable, "train.py", "--config=configs/demo.py:shrunken", *(f"
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A run in a process of its own that nobody killed."""
+    """A run in a process of its own that nobody stopped."""
     workdir = tmp_path_factory.mktemp("whole")
     subprocess.run([*COMMAND, f"--workdir={workdir}"], check=True, stderr=subprocess.DEVNULL)
     return workdir
 
 
-@pytest.mark.parametrize("seen", ["checkpoints/4", "censor/checkpoints/4"])
-def test_a_killed_process_ends_with_the_same_bits(whole, tmp_path, seen):
-    """SIGKILL at any moment of any stage: after a checkpoint is there, wherever the process then is."""
+@pytest.mark.parametrize(
+    ("seen", "number", "status"),
+    [("checkpoints/4", signal.SIGINT, 130), ("censor/checkpoints/4", signal.SIGTERM, 143)],
+)
+def test_a_stopped_process_says_so_and_ends_with_the_same_bits(whole, tmp_path, seen, number, status):
+    """Ctrl-C or a preemption, wherever the process then is; kills are in tests/test_kill_resume.py."""
     command = [*COMMAND, f"--workdir={tmp_path}"]
+    # A job started in the background inherits an ignored SIGINT: what a terminal's job starts with is set here.
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    signal.signal(signal.SIGINT, inherited)
     deadline = time.monotonic() + 300
     while not (tmp_path / seen).exists() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.01)
-    assert process.poll() is None, "it ended before it could be killed"
-    process.kill()
-    process.wait()
+    assert process.poll() is None, "it ended before it could be stopped"
+    process.send_signal(number)
+    assert process.wait() == status
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     config = config_files.load(whole / "config.json")
     assert_trees_equal(loop.train(config, tmp_path), loop.train(config, whole))

@@ -1,4 +1,5 @@
 import json
+import resource
 
 import jax
 import jax.numpy as jnp
@@ -88,3 +89,18 @@ def test_metrics_are_json_lines(tmp_path):
     writer.write(7, {"train/loss": 1.25})
     writer.close()
     assert json.loads((tmp_path / "metrics.jsonl").read_text()) == {"step": 7, "train/loss": 1.25}
+
+
+def test_figures_wait_for_space(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    writer = MetricWriter(tmp_path)
+    writer.write(1, {"loss": 1.0})
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40, hard))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            writer.write(2, {"loss": 2.0})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    writer.write(3, {"loss": 3.0})
+    writer.close()
+    assert [row["step"] for row in read_metrics(tmp_path / "metrics.jsonl")] == [1, 2, 3]
