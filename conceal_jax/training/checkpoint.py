@@ -17,6 +17,7 @@ from jax.experimental import multihost_utils
 from jaxtyping import PyTree
 
 from conceal_jax.training import integrity
+from conceal_jax.training.distributed import is_leader
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class Checkpoints:
         self._directory = directory.absolute()
         self._saving: int | None = None
         self._failure: str | None = None
-        if _is_first_process():
+        if is_leader():
             _remove_unfinished(self._directory)
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep,
@@ -89,7 +90,7 @@ class Checkpoints:
             CheckpointError: all are damaged, or the state has other shapes than the target.
         """
         state, damaged = _restore_newest_good(self._directory, target)
-        if _is_first_process():
+        if is_leader():
             for step in damaged:
                 _set_aside(self._directory / str(step))
         if damaged:
@@ -115,12 +116,12 @@ class Checkpoints:
         )
         self._saving = None
         logger.error("%s; training goes on, the last good one is kept", self._failure)
-        if _is_first_process():
+        if is_leader():
             _remove_unfinished(self._directory)
 
     def _seal(self) -> None:
         """Called by Orbax in a thread of its own, before what it wrote gets its final name."""
-        if not _is_first_process():
+        if not is_leader():
             return
         for folder in (*_unfinished(self._directory, str(self._saving)), self._directory / str(self._saving)):
             if folder.is_dir():
@@ -185,10 +186,6 @@ def _require_shapes(folder: Path, there: dict[str, str], here: dict[str, str]) -
             f"{folder.parent} holds a state of another model ({shown}{more}); give the configuration that it was "
             "trained with (config.json of its run)"
         )
-
-
-def _is_first_process() -> bool:
-    return jax.process_index() == 0
 
 
 def _unfinished(directory: Path, step: str = "*") -> list[Path]:

@@ -57,7 +57,8 @@ def train(config: Config, workdir: Path, profile: range = range(0)) -> TrainStat
         TrainingStopped: Ctrl-C or SIGTERM asked for it, and the state is saved.
     """
     run_directory.open_run(config, workdir)
-    with run_directory.held(workdir):
+    # The others of its processes are in it by right.
+    with run_directory.held(workdir) if is_leader() else contextlib.nullcontext():
         return _train(config, workdir, profile)
 
 

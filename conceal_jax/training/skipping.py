@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from conceal_jax import atomic
 from conceal_jax.config import MAX_SKIPPED_IN_A_ROW
+from conceal_jax.training.distributed import is_leader
 from conceal_jax.training.feed import Feed
 from conceal_jax.training.metrics import NonFiniteError, Sums
 from conceal_jax.training.parallel import Compilation
@@ -38,7 +39,8 @@ class SkippedSteps:
         if all(error.step - back in self._steps for back in range(1, MAX_SKIPPED_IN_A_ROW + 1)):
             raise error
         self._steps.add(error.step)
-        atomic.write_text(self._path, json.dumps(sorted(self._steps)))
+        if is_leader():
+            atomic.write_text(self._path, json.dumps(sorted(self._steps)))
 
     def figures(self, step: int) -> dict[str, float]:
         """For the metrics: how many were left out before this step, if any ever was."""
@@ -56,7 +58,8 @@ class SkippingFeed:
         self._feed, self._skipped = feed, skipped
         self._copy = jax.jit(lambda state: jax.tree.map(jnp.copy, state))
         self._pass: Callable[[TrainState], TrainState] = jax.jit(lambda state: state.replace(step=state.step + 1))
-        self._nothing = jax.jit(Sums.zeros_like)
+        # What is not used would be left out, and with it the devices that it is on.
+        self._nothing = jax.jit(Sums.zeros_like, keep_unused=True)
 
     def compile(self, state: TrainState, step: int) -> Compilation:
         """See `Feed.compile`."""
