@@ -3,7 +3,7 @@
 python train.py                              # into runs/demo
 python evaluate.py --workdir=runs/demo
 
-docs/results.md has figures at somewhat more steps. The censor's settings are those of UTKFace, not chosen for this.
+Expected: gender .55, ethnicity .26, age group .19 (balanced accuracy) from codes; docs/results.md has the rest.
 """
 
 from conceal_jax.attributes import AGE_GROUPS, AttributeSet, Categorical, Continuous
@@ -44,7 +44,8 @@ def get_config() -> Config:
         training=TrainingConfig(
             steps=1600, batch_size=32, evaluate_every=800, pictures_every=1000, checkpoint_every=1000
         ),
-        censor=CensorConfig(steps=800, latent_dim=64, beta=0.5, neutral=0.8, kept=200.0, refit_steps=200),
-        penalty=PenaltyConfig(adversary=3000.0),
+        censor=CensorConfig(steps=1200, latent_dim=64, width=256, beta=0.5, neutral=0.8, kept=800.0, refit_steps=300),
+        # A picture's nats count twice what they do at a scale of 0.1.
+        penalty=PenaltyConfig(adversary=8000.0, attribute_weights=(1.0, 1.3, 1.3)),
         evaluation=EvaluationConfig(attack_examples=6000),
     )
