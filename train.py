@@ -29,21 +29,14 @@ def parse_arguments(arguments: list[str]) -> tuple[argparse.Namespace, dict[str,
     parser.add_argument("--config", default="configs/demo.py", help="configuration file (default: %(default)s)")
     parser.add_argument("--workdir", type=Path, help="run directory (default: runs/NAME of the configuration)")
     parser.add_argument("--profile", metavar="START:STOP", help="write a profile of these steps of each stage")
-    parser.add_argument(
-        "--distributed",
-        choices=("auto", "on", "off"),
-        default="auto",
-        help="join the other processes of the run; auto: where a launcher started several (see docs/scaling.md)",
-    )
+    joining = "join the other processes of the run; auto: where a launcher started several (see docs/scaling.md)"
+    parser.add_argument("--distributed", choices=("auto", "on", "off"), default="auto", help=joining)
     options, rest = parser.parse_known_args(arguments)
     overrides = {}
     for argument in rest:
         name, equals, value = argument.partition("=")
         if not (name.startswith("--config.") and equals):
-            parser.error(
-                f"unknown argument {argument}; options are --config, --workdir, --profile, --distributed "
-                "and --config.FIELD=VALUE"
-            )
+            parser.error(f"unknown argument {argument}; --help lists those there are, besides --config.FIELD=VALUE")
         overrides[name.removeprefix("--config.")] = value
     return options, overrides
 
@@ -56,11 +49,14 @@ def main(arguments: list[str]) -> None:
     workdir = options.workdir or Path("runs") / Path(options.config.partition(":")[0]).stem
     keep_freed_memory()
     keep_compiled_programs()
-    profile = parse_window(options.profile) if options.profile else range(0)
     distributed.connect(options.distributed)
     use_host_devices(config.training.batch_size)
     distributed.assign_roles()
-    train(config, workdir, profile)
+    try:
+        train(config, workdir, parse_window(options.profile) if options.profile else range(0))
+    except TrainingStopped:
+        distributed.disconnect()
+        raise
     distributed.disconnect()
 
 
