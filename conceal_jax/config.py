@@ -55,8 +55,8 @@ class ModelConfig:
         blocks: residual blocks at each resolution, finest first.
         dtype: of activations; "auto" is bfloat16 on accelerators and float32 on a CPU, where bfloat16 is slower.
             Parameters, norms, codes, losses and the optimiser are float32 always.
-        remat: compute the insides of residual blocks again for the gradients, in place of keeping them: less memory,
-            about a third more work.
+        remat: compute the insides of residual blocks again for the gradients, in place of keeping them: more work,
+            and less memory where the compiler's schedule lets it be.
     """
 
     latent_dim: int = 64

@@ -82,15 +82,19 @@ def test_less_memory_gives_the_same_step(batches, devices, mapping, overrides):
         np.testing.assert_allclose(other, leaf, atol=5e-4)
 
 
-def test_remat_and_microbatches_take_less_memory(batches):
-    large = jax.tree.map(lambda leaf: np.tile(leaf, (8, *(1,) * (leaf.ndim - 1))), batches[0])
-    needed = {}
-    for overrides in [(), (REMAT,), (PARTS,)]:
-        mesh, step = compiled.__wrapped__(1, "jit", overrides)
-        state = replicate(create_state(MODEL, OPTIMIZER, CONFIG), mesh)
-        needed[overrides] = step.compile(state, shard_batch(large, mesh)).temporary_bytes
-    assert needed[REMAT,] < 0.95 * needed[()]
-    assert needed[PARTS,] < 0.5 * needed[()]
+def test_remat_computes_again_and_microbatches_take_less_memory(batches):
+    """What remat saves is up to the compiler's schedule; XLA:CPU makes nothing of it."""
+    batch = jax.tree.map(lambda leaf: np.concatenate([leaf, leaf]), batches[0])
+    mesh, found = create_mesh(jax.devices()[:1]), []
+    for overrides in ({}, dict([REMAT]), dict([PARTS])):
+        config = config_files.override(CONFIG, {"model.widths": "(8,)", "model.blocks": "(1,)", **overrides})
+        model = create_model(config)
+        step = map_step(bind_train_step(model, config.attributes, OPTIMIZER, config), mesh, "pmap")
+        state = replicate(create_state(model, OPTIMIZER, config), mesh)
+        found.append(step.compile(state, shard_batch(batch, mesh)))
+    plain, remat, parts = found
+    assert remat.flops > 1.05 * plain.flops
+    assert parts.temporary_bytes < 0.5 * plain.temporary_bytes
 
 
 def test_parts_that_do_not_come_out_even_are_refused(batches):
