@@ -46,6 +46,10 @@ HOMES = {
     "matplotlib": "plots.py",
     "cv2": "release/faces.py",
     "pyarrow": "release/shards.py",
+    "safetensors": "release/export.py",
+    "jax2onnx": "release/programs.py",
+    "onnxruntime": "release/programs.py",
+    "gradio": "release/page.py",
     "jax.pmap": "training/parallel.py",
 }
 

@@ -1,8 +1,8 @@
 """A trained run as one object that turns photos into codes, and codes into pictures: arrays in, arrays out."""
 
-import json
 import secrets
 import warnings
+from collections.abc import Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from conceal_jax.attributes import AttributeSet
 from conceal_jax.release.encode import decode_batch, in_batches, sample_batch
+from conceal_jax.release.export import REPORT, is_export, load_export
+from conceal_jax.release.model_card import read_report
 from conceal_jax.release.noise import check_key, photo_noise
 from conceal_jax.release.run import Run, load_run, model_hash
 from conceal_jax.training import run_directory
@@ -49,15 +51,14 @@ class Concealer:
 
     @classmethod
     def load(cls, workdir: str | Path, *, batch_size: int = 256) -> "Concealer":
-        """Reads a run directory.
+        """Reads a run directory, or a folder that `conceal export` wrote.
 
         Raises:
-            ValueError: the directory holds no trained run.
+            ValueError: the directory holds no trained run, or an exported file was changed.
         """
-        path = Path(workdir)
-        report = path / run_directory.REPORT / "report.json"
-        known = _mean_code_leakage(report) if report.is_file() else None
-        return cls(load_run(path), batch_size=batch_size, mean_code_warning=known)
+        run, report = read_run(Path(workdir))
+        known = _mean_code_leakage(report) if report else None
+        return cls(run, batch_size=batch_size, mean_code_warning=known)
 
     @property
     def attributes(self) -> AttributeSet:
@@ -158,9 +159,15 @@ class Concealer:
             raise ValueError("some codes hold NaN or infinity; encode their photos again")
 
 
-def _mean_code_leakage(report: Path) -> str | None:
+def read_run(path: Path) -> tuple[Run, dict[str, Any] | None]:
+    """A run, from its directory or as it was exported, and its audit's report.json where there is one."""
+    if is_export(path):
+        return load_export(path), read_report(path / REPORT)
+    return load_run(path), read_report(path / run_directory.REPORT / REPORT)
+
+
+def _mean_code_leakage(tree: Mapping[str, Any]) -> str | None:
     """What the audit read of mean codes, in words."""
-    tree = json.loads(report.read_text())
     readings = tree.get("repeats", {}).get("mean", {})
     read = [
         f"{name} at {100 * reading['balanced_accuracy']:.0f} % (chance {100 * tree['concealed'][name]['chance']:.0f} %)"

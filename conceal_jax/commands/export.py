@@ -1,0 +1,27 @@
+"""A trained run as a folder to hand on: safetensors, StableHLO, ONNX, attributes, model card, and checksums.
+
+Needs the extra [export]. Other commands take the folder in place of the run directory.
+
+examples:
+  conceal export runs/utkface utkface-model/
+  conceal codes album/ codes/ --model utkface-model/
+"""
+
+import argparse
+from pathlib import Path
+
+from conceal_jax.commands.exit_codes import ExitCode
+from conceal_jax.release.export import export_run
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the command."""
+    parser.add_argument("run", metavar="RUN", type=Path, help="run directory that train.py wrote")
+    parser.add_argument("out", metavar="OUT", type=Path, help="folder to make")
+
+
+def run(options: argparse.Namespace) -> ExitCode:
+    """Does what the command says."""
+    files = export_run(options.run, options.out)
+    print(f"{options.out} holds {', '.join(files)}")
+    return ExitCode.DONE
