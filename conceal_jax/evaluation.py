@@ -25,7 +25,7 @@ from conceal_jax.audit.certificates import (
 from conceal_jax.audit.examples import Posterior, draw_folds
 from conceal_jax.audit.protocol import asked_for
 from conceal_jax.audit.reading import Reading
-from conceal_jax.audit.release_file import read_release
+from conceal_jax.audit.release_file import parse_release, read_arrays
 from conceal_jax.audit.subjects import Release
 from conceal_jax.data.collection import Collection
 from conceal_jax.data.resident import Resident, load_resident
@@ -119,10 +119,18 @@ def cross_fit_run(workdir: Path, folds: int) -> str:
 
 
 def audit_file(path: Path, out: Path, kept: Sequence[str] = (), *, folds: int = 0, seed: int = 0) -> str:
+    """Audits anybody's codes or pictures, from an `.npz` (`conceal_jax.audit.release_file`); see `audit_arrays`."""
+    return audit_arrays(read_arrays(path), str(path), out, kept, folds=folds, seed=seed)
+
+
+def audit_arrays(
+    arrays: Mapping[str, np.ndarray], origin: str, out: Path, kept: Sequence[str] = (), *, folds: int = 0, seed: int = 0
+) -> str:
     """Audits anybody's codes or pictures and writes a report.
 
     Args:
-        path: an `.npz` file (`conceal_jax.audit.release_file`).
+        arrays: codes or pictures, and labels, by name (`conceal_jax.audit.release_file`).
+        origin: the file they are from, for messages.
         out: directory of the report.
         kept: attributes that are not to be hidden.
         folds: where above 0, everyone is judged, by attackers that learn from the other folds; otherwise the file's
@@ -133,10 +141,10 @@ def audit_file(path: Path, out: Path, kept: Sequence[str] = (), *, folds: int = 
         A one-screen summary.
 
     Raises:
-        ValueError: the file cannot be read, or does not hold what an audit needs.
+        ValueError: the arrays do not hold what an audit needs.
     """
     start = time.perf_counter()
-    release, attributes, is_test = read_release(path, kept)
+    release, attributes, is_test = parse_release(arrays, origin, kept)
     train, test = (release, release) if folds else _parts(release, is_test, seed)
     found = audit(train, test, attributes, settings=Settings(seed=seed, folds=folds, progress=logger.info))
     context = {

@@ -40,10 +40,12 @@ _FILE_ERRORS = (
 """What numpy and zipfile raise on files that are damaged."""
 
 
-def read_release(path: Path, kept: Collection[str] = ()) -> tuple[Release, AttributeSet, np.ndarray | None]:
-    """Reads a release for an audit.
+def parse_release(
+    arrays: Mapping[str, np.ndarray], origin: str, kept: Collection[str] = ()
+) -> tuple[Release, AttributeSet, np.ndarray | None]:
+    """Makes a release for an audit from arrays.
 
-    The file holds `codes` [N, L] or `pictures` uint8 [N, S, S, 3] (or both: then the pictures are what a decoder at
+    There are `codes` [N, L] or `pictures` uint8 [N, S, S, 3] (or both: then the pictures are what a decoder at
     hand makes of the codes), and one array [N] for each attribute: texts, or up to 20 different whole numbers, are
     classes (an empty text or -1 is a missing label); other numbers are values (NaN is missing), of which an attribute
     called "age" is read as the nine usual groups, any other as quarters of its range. Optional are `originals` like
@@ -51,19 +53,19 @@ def read_release(path: Path, kept: Collection[str] = ()) -> tuple[Release, Attri
     "validation".
 
     Args:
-        path: of the file.
+        arrays: by name.
+        origin: the file, for messages.
         kept: attributes that are not to be hidden.
 
     Returns:
         The release, what is concealed and kept, and bool [N]: who is in the test part (None without a split).
 
     Raises:
-        ValueError: not such a file, or a part of it is missing, malformed or of another length.
+        ValueError: a part is missing, malformed or of another length.
     """
-    arrays = _load(path)
     special = {*INPUTS, *POSTERIOR, PERSON, SPLIT}
     labels = {name: array for name, array in arrays.items() if name not in special}
-    _require(labels, kept, path)
+    _require(labels, kept, origin)
     specs = {name: _specify(name, array) for name, array in labels.items()}
     attributes = AttributeSet(
         tuple(spec for name, spec in specs.items() if name not in kept),
@@ -79,7 +81,12 @@ def read_release(path: Path, kept: Collection[str] = ()) -> tuple[Release, Attri
     return release, attributes, _test_part(arrays)
 
 
-def _load(path: Path) -> dict[str, np.ndarray]:
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an `.npz`.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
     try:
         # Opened here, as numpy leaves files open that it cannot read. It never unpickles: objects are refused.
         with path.open("rb") as file:
@@ -119,15 +126,15 @@ def _require_honest(stream: Any, member: zipfile.ZipInfo) -> None:
         raise ValueError(f"{member.filename} has the shape {shape} in {member.file_size} bytes")
 
 
-def _require(labels: Mapping[str, np.ndarray], kept: Collection[str], path: Path) -> None:
+def _require(labels: Mapping[str, np.ndarray], kept: Collection[str], origin: str) -> None:
     unknown = sorted(set(kept) - set(labels))
     if unknown:
-        raise ValueError(f"kept attributes {unknown} are not in {path}; it has {', '.join(labels) or 'no labels'}")
+        raise ValueError(f"kept attributes {unknown} are not in {origin}; it has {', '.join(labels) or 'no labels'}")
     if not set(labels) - set(kept):
-        raise ValueError(f"{path} has no attribute that is to be hidden; add an array of labels, one for each person")
+        raise ValueError(f"{origin} has no attribute that is to be hidden; add an array of labels, one for each person")
     wrong = {name: array.shape for name, array in labels.items() if array.ndim != 1}
     if wrong:
-        raise ValueError(f"{path} has labels of shapes {wrong}; give one label for each person")
+        raise ValueError(f"{origin} has labels of shapes {wrong}; give one label for each person")
 
 
 def _specify(name: str, array: np.ndarray) -> Attribute:

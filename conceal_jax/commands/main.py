@@ -24,6 +24,7 @@ COMMANDS = {
     "photos": "a folder or zip of photos to concealed pictures",
     "codes": "a folder or zip of photos to shards of codes",
     "decode": "codes to pictures, under any attributes",
+    "audit": "what attackers read of codes",
     "export": "a run to a folder to hand on: safetensors, StableHLO, ONNX, model card",
     "card": "the model card of a run",
     "doctor": "versions and devices; times one training step",

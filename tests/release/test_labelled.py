@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from conceal_jax.audit.release_file import parse_release
+from conceal_jax.release.job import open_job
+from conceal_jax.release.labelled import labelled_codes
+from conceal_jax.release.shards import shard_bytes
+
+SOURCES = ("old/1.jpg", "old/2.jpg", "new/3.jpg", "new/4.jpg", "new/5.jpg")
+
+
+@pytest.fixture
+def codes(tmp_path):
+    """The code of photo i holds the number i."""
+    job = open_job(tmp_path / "codes", SOURCES, {"kind": "codes"}, shard_size=3)
+    for shard, entries in enumerate(job.shards):
+        numbers = np.array([[int(entry.source[-5])] * 4 for entry in entries], np.float32)
+        (job.out / f"{shard}.npz").write_bytes(shard_bytes([entry.name for entry in entries], numbers, "npz"))
+        job.complete_shard(shard, {})
+    job.write_manifest({shard: f"{shard}.npz" for shard in range(len(job.shards))})
+    return job.out
+
+
+def write(tmp_path, text):
+    (tmp_path / "labels.csv").write_text(text)
+    return tmp_path / "labels.csv"
+
+
+def test_every_code_gets_the_labels_of_its_photo(codes, tmp_path):
+    rows = "5.jpg,f,,e\n4.jpg,m,40,d\nold/1.jpg,f,10,a\n2.jpg,,20,b\n3.jpg,m,30,c\n9.jpg,m,90,z\n"
+    arrays = labelled_codes(codes, write(tmp_path, "file,gender,age,person\n" + rows))
+    number = arrays["codes"][:, 0].astype(int)
+    assert sorted(number) == [1, 2, 3, 4, 5]
+    order = np.argsort(number)
+    assert arrays["gender"][order].tolist() == ["f", "", "m", "m", "f"]
+    np.testing.assert_array_equal(arrays["age"][order], [10, 20, 30, 40, np.nan])
+    assert arrays["person"][order].tolist() == list("abcde")
+    release, attributes, _ = parse_release(arrays, "labels.csv")
+    assert [spec.name for spec in attributes.concealed] == ["gender", "age"]
+    assert release.persons_known
+
+
+def test_codes_without_a_row_are_left_out_and_counted(codes, tmp_path, caplog):
+    arrays = labelled_codes(codes, write(tmp_path, "file,gender\n1.jpg,f\n3.jpg,m\n4.jpg\n"))
+    assert sorted(zip(arrays["codes"][:, 0].tolist(), arrays["gender"].tolist(), strict=True)) == [(1, "f"), (3, "m")]
+    assert "3 of 5 codes have no row" in caplog.text
+    assert "labels.csv line 4 has 1 cells" in caplog.text
+
+
+def test_without_the_private_folder_rows_name_the_codes(codes, tmp_path):
+    (tmp_path / "codes.private").rename(tmp_path / "elsewhere")
+    names = [line.split(",")[0] for line in (tmp_path / "elsewhere" / "mapping.csv").read_text().splitlines()[1:]]
+    rows = "".join(f"{name},{index}\n" for index, name in enumerate(names))
+    assert len(labelled_codes(codes, write(tmp_path, "file,number\n" + rows))["codes"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file,gender\n8.jpg,f\n", "no row of .*labels.csv names a photo"),
+        ("file,gender\n1.jpg,f\n1.jpg,m\n", "names '1.jpg' in several rows"),
+        ("file,codes\n1.jpg,f\n", "columns called codes"),
+        ("gender\nf\n", "no column of file names"),
+    ],
+)
+def test_what_is_not_clear_is_refused(codes, tmp_path, text, message):
+    with pytest.raises(ValueError, match=message):
+        labelled_codes(codes, write(tmp_path, text))
+
+
+def test_a_name_that_several_photos_have_is_refused(tmp_path):
+    job = open_job(tmp_path / "codes", ("a/1.jpg", "b/1.jpg"), {"kind": "codes"}, shard_size=2)
+    names = [entry.name for entry in job.shards[0]]
+    (job.out / "0.npz").write_bytes(shard_bytes(names, np.zeros((2, 3), np.float32), "npz"))
+    job.complete_shard(0, {})
+    job.write_manifest({0: "0.npz"})
+    with pytest.raises(ValueError, match=r"'1.jpg' in labels.csv may be any of several photos"):
+        labelled_codes(job.out, write(tmp_path, "file,gender\n1.jpg,f\n"))
