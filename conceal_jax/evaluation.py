@@ -158,6 +158,19 @@ def audit_arrays(
     return report.write_report(out, tree, {})
 
 
+def released_people(run: Run, count: int) -> Release:
+    """Up to `count` of the run's training people with their labels, photos, codes and concealed pictures.
+
+    Raises:
+        ValueError: the run's data cannot be read.
+    """
+    collection, _ = open_with_undeclared(run.config.data, run.attributes, run.config.seed)
+    people = collection.subset("train")
+    chosen = np.random.default_rng(run.config.seed).permutation(len(people))[:count]
+    people = people.take(np.sort(chosen))
+    return _release(run, people, load_resident(people, run.config.data.image_size, run.config.data.crop), 0)
+
+
 def _parts(release: Release, is_test: np.ndarray | None, seed: int) -> tuple[Release, Release]:
     """Who is learned from, and who is judged; nobody is in both."""
     if is_test is None:

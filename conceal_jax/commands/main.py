@@ -26,6 +26,7 @@ COMMANDS = {
     "decode": "codes to pictures, under any attributes",
     "audit": "what attackers read of codes",
     "export": "a run to a folder to hand on: safetensors, StableHLO, ONNX, model card",
+    "serve": "a page on this machine: a photo beside its concealed picture",
     "card": "the model card of a run",
     "doctor": "versions and devices; times one training step",
     "runs": "what the runs in a folder have come to",
