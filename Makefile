@@ -4,6 +4,7 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("{}.{}".format(*sys.version_i
 
 BIN := .venv/bin/
 CONSTRAINTS := constraints/python$(VERSION).txt
+EXTRAS_CONSTRAINTS := constraints/extras-python$(VERSION).txt
 INSTALLED := .venv/.installed-$(VERSION)
 # Byte-compiling every module of every dependency takes longer than all the rest of the installation.
 INSTALL := -m pip install --quiet --no-compile --constraint $(CONSTRAINTS)
@@ -13,7 +14,7 @@ BENCH_INSTALLED := .venv-bench/.installed-$(VERSION)
 # Where PyTorch's builds without CUDA are; on some platforms the usual one is that.
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: help demo test bench check format wheel-check pins clean
+.PHONY: help demo test bench extras-check check format wheel-check pins clean
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +31,11 @@ bench: $(BENCH_INSTALLED)  ## Measure speed on this CPU, against PyTorch, into b
 	$(BENCH_BIN)python -m benchmarks.train_speed --against=torch --json=build/train_speed.json
 	$(BENCH_BIN)python -m benchmarks.encode_speed --json=build/encode_speed.json
 	$(BENCH_BIN)python -m benchmarks.input_pipeline --json=build/input_pipeline.json
+
+extras-check: $(EXTRAS_CONSTRAINTS)  ## Test ONNX and the page with their extras, in an environment of their own.
+	$(PYTHON) -m venv --clear build/extras
+	build/extras/bin/python -m pip install --quiet --no-compile --constraint $(EXTRAS_CONSTRAINTS) --editable '.[dev-extras]'
+	build/extras/bin/python -m pytest tests/release/test_export.py tests/release/test_page.py
 
 check: $(INSTALLED)  ## Check format, lint and types.
 	$(BIN)ruff format --check .
@@ -48,9 +54,14 @@ wheel-check: $(INSTALLED)  ## Build the wheel, install it alone, and use it.
 	build/venv/bin/python -I .ci/wheel_smoke.py
 
 pins:  ## Pin the newest versions that resolve, for one PYTHON.
+	$(call pin,dev,$(CONSTRAINTS))
+	$(call pin,dev-extras,$(EXTRAS_CONSTRAINTS))
+
+define pin
 	$(PYTHON) -m venv --clear --upgrade-deps build/pins
-	build/pins/bin/python -m pip install --quiet --no-compile '.[dev]'
-	build/pins/bin/python -m pip freeze --all --exclude pip --exclude conceal_jax | LC_ALL=C sort -f > $(CONSTRAINTS)
+	build/pins/bin/python -m pip install --quiet --no-compile '.[$(1)]'
+	build/pins/bin/python -m pip freeze --all --exclude pip --exclude conceal_jax | LC_ALL=C sort -f > $(2)
+endef
 
 clean:  ## Remove everything made here but runs/.
 	rm -rf .venv .venv-bench build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
