@@ -35,7 +35,7 @@ from PIL import Image
 
 from conceal_jax import config_files
 from conceal_jax.attributes import AGE_GROUPS, AttributeSet, Categorical, Continuous
-from conceal_jax.audit.release_file import read_release
+from conceal_jax.audit.release_file import parse_release, read_arrays
 from conceal_jax.config import DataConfig
 from conceal_jax.data.archive import open_archive
 from conceal_jax.data.pictures import decode_picture
@@ -216,6 +216,10 @@ def _read_utkface(data: bytes, folder: Path) -> object:
     return open_collection(DataConfig(source="utkface", path=str(folder / "x.zip")), AttributeSet((GENDER, AGE)), 0)
 
 
+def _read_release(path: Path) -> object:
+    return parse_release(read_arrays(path), str(path))
+
+
 def _file(read: Callable[[Path], object], name: str) -> Callable[[bytes, Path], object]:
     def call(data: bytes, folder: Path) -> object:
         (folder / name).write_bytes(data)
@@ -282,7 +286,7 @@ def readers(folder: Path) -> dict[str, Reader]:
         "attributes": Reader(((folder / "attributes.json").read_bytes(),), _file(AttributeSet.load, "a.json")),
         "metrics": Reader((metrics,), _file(read_metrics, "metrics.jsonl")),
         "skipped": Reader((b"[3, 17, 2000]",), _file(SkippedSteps, "skipped_steps.json")),
-        "release": Reader((npz.getvalue(),), _file(read_release, "x.npz")),
+        "release": Reader((npz.getvalue(),), _file(_read_release, "x.npz")),
         "checkpoint": _checkpoint_reader(folder),
     }
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from benchmarks.fuzz import changed, readers
 from conceal_jax.attributes import AttributeSet
-from conceal_jax.audit.release_file import read_release
+from conceal_jax.audit.release_file import read_arrays
 from conceal_jax.data.archive import UnreadableFileError, open_archive
 from conceal_jax.data.celeb_a import read_celeb_a
 from conceal_jax.data.fairface import repair_age_group
@@ -143,17 +143,17 @@ def npz_with_header(tmp_path, shape):
 
 def test_an_array_that_claims_to_be_huge_is_refused_before_there_is_room_for_it(tmp_path):
     with pytest.raises(ValueError, match=r"codes\.npy has the shape \(50000, 50000, 3\)"):
-        read_release(npz_with_header(tmp_path, (50_000, 50_000, 3)))
+        read_arrays(npz_with_header(tmp_path, (50_000, 50_000, 3)))
 
 
 def test_a_release_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("conceal_jax.audit.release_file.MAX_BYTES", 1000)
     np.savez_compressed(tmp_path / "x.npz", codes=np.zeros((400, 4)))
     with pytest.raises(ValueError, match="it unpacks to 12,928 bytes; up to 1,000 are read"):
-        read_release(tmp_path / "x.npz")
+        read_arrays(tmp_path / "x.npz")
 
 
 def test_objects_in_a_release_are_refused(tmp_path):
     np.savez(tmp_path / "x.npz", codes=np.array([{"a": 1}], object))
     with pytest.raises(ValueError, match="holds objects"):
-        read_release(tmp_path / "x.npz")
+        read_arrays(tmp_path / "x.npz")
