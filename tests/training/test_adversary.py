@@ -19,7 +19,8 @@ CODES = {"codes": jax.random.normal(jax.random.key(1), (512, 4)) + 2.0 * LABELS[
 
 def adversaries(**settings):
     named = {name.replace("__", "."): str(value) for name, value in settings.items()}
-    config = config_files.load_config("configs/demo.py:shrunken", {"adversary.learning_rate": "0.03", **named})
+    set_here = {"adversary.learning_rate": "0.03", "penalty.attribute_weights": "()"}
+    config = config_files.load_config("configs/demo.py:shrunken", {**set_here, **named})
     return Adversaries(config, ATTRIBUTES, {"codes": 4})
 
 
