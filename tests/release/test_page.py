@@ -141,7 +141,7 @@ def test_the_page_works_in_a_browser(served, tmp_path):
         page.set_default_timeout(120_000)
         asked_for, errors = [], []
         page.on("request", lambda request: asked_for.append(request.url))
-        page.on("pageerror", errors.append)
+        page.on("pageerror", lambda error: errors.append(error))
         page.goto(address)
         page.get_by_text("Drop a photo of a face.").wait_for()
 
@@ -156,6 +156,8 @@ def test_the_page_works_in_a_browser(served, tmp_path):
         age.press("Enter")
         page.wait_for_function("before => document.querySelector('img[alt=concealed]').src != before", arg=neutral)
         assert page.get_by_label("ask for age").is_checked()
+        page.get_by_label("female").check()
+        page.mouse.move(0, 0)
         page.screenshot(path=tmp_path / "page.png")
         with page.expect_download() as download:
             page.locator("a.download").click()
@@ -164,7 +166,7 @@ def test_the_page_works_in_a_browser(served, tmp_path):
         assert not sum(path.stat().st_size for path in uploads.rglob("*") if path.is_file())
 
         page.set_input_files("input[type=file]", tmp_path / "large.jpg")
-        page.get_by_text("exceeds", exact=False).first.wait_for()
+        page.get_by_text("exceed the maximum allowed size").wait_for()
         browser.close()
     with Image.open(tmp_path / "concealed.png") as picture:
         assert (picture.size, picture.info) == ((32, 32), {})
@@ -183,6 +185,11 @@ def test_the_page_answers_to_its_own_name_only_and_is_sealed(served):
     assert not re.findall(r"""(?:src|<link[^>]*href)=["']https?:""", html)
     assert '"enable_queue"' in html  # it is the page, not an error
     assert "fonts.g" not in html
+    large = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.jpg"\r\n\r\n' + bytes(21 * 2**20)
+    heads = {"Content-Type": "multipart/form-data; boundary=x"}
+    upload = urllib.request.Request(f"{address}gradio_api/upload", large + b"\r\n--x--\r\n", heads)
+    with pytest.raises(urllib.error.HTTPError, match="413"):
+        urllib.request.urlopen(upload, timeout=60)
     stranger = urllib.request.Request(address, headers={"Host": "elsewhere.example"})
     with pytest.raises(urllib.error.HTTPError, match="400"):
         urllib.request.urlopen(stranger, timeout=60)
