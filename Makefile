@@ -11,8 +11,6 @@ INSTALL := -m pip install --quiet --no-compile --constraint $(CONSTRAINTS)
 
 BENCH_BIN := .venv-bench/bin/
 BENCH_INSTALLED := .venv-bench/.installed-$(VERSION)
-# Where PyTorch's builds without CUDA are; on some platforms the usual one is that.
-TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
 .PHONY: help demo test bench extras-check check format wheel-check pins clean
 
@@ -77,7 +75,6 @@ $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 $(BENCH_INSTALLED): pyproject.toml $(CONSTRAINTS) constraints/bench.txt
 	@echo "Creating .venv-bench with Python $(VERSION) (a few minutes)"
 	@$(PYTHON) -m venv --clear .venv-bench
-	@$(BENCH_BIN)python $(INSTALL) --constraint constraints/bench.txt --no-deps --extra-index-url $(TORCH_INDEX) torch
 	@$(BENCH_BIN)python $(INSTALL) --constraint constraints/bench.txt --editable '.[bench]'
 	@touch $@
 

@@ -32,7 +32,9 @@ def add_collection_arguments(parser: argparse.ArgumentParser, shard_size: int) -
     """The arguments of a command that takes a collection."""
     parser.add_argument("collection", metavar="IN", help="folder (with all folders in it) or zip of photos")
     parser.add_argument("out", metavar="OUT", type=Path, help="folder of the result; OUT.private beside it holds names")
-    parser.add_argument("--model", metavar="RUN", type=Path, required=True, help="run directory that train.py wrote")
+    parser.add_argument(
+        "--model", metavar="RUN", type=Path, required=True, help="run directory that train.py wrote, or exported folder"
+    )
     parser.add_argument(
         "--crop",
         choices=("none", "center", "face"),

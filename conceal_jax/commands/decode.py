@@ -26,7 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the command."""
     parser.add_argument("codes", metavar="CODES", type=Path, help="folder that `conceal codes` wrote")
     parser.add_argument("out", metavar="OUT", type=Path, help="folder of the pictures")
-    parser.add_argument("--model", metavar="RUN", type=Path, required=True, help="run directory that made the codes")
+    parser.add_argument(
+        "--model",
+        metavar="RUN",
+        type=Path,
+        required=True,
+        help="run directory, or exported folder, that made the codes",
+    )
     parser.add_argument(
         "--as", dest="request", default="neutral", help='attributes to show, such as "age=40"; the rest stays neutral'
     )

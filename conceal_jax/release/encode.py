@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int32, PRNGKeyArray, PyTree, UInt8
 
+from conceal_jax.models.bottleneck import Posterior
 from conceal_jax.models.vae import VAE
 
 
@@ -42,7 +43,7 @@ def encode_posteriors(
         Mean and standard deviation, float32 [N, latent_dim] each. The mean tells far more than a sample: it is for
         audits, not for release.
     """
-    both = in_batches(lambda images: _posterior(model, params, images), (pictures,), batch_size)
+    both = in_batches(lambda images: _mean_and_deviation(model, params, images), (pictures,), batch_size)
     return both[:, 0], both[:, 1]
 
 
@@ -85,15 +86,19 @@ def sample_batch(
     noise: Float[Array, "batch latent"],
 ) -> Float[Array, "batch latent"]:
     """Codes of one batch with noise that is given. Compiled once for each shape."""
-    posterior = model.apply({"params": params}, images.astype(jnp.float32) / 255.0, method="encode")
-    codes: Any = model.apply({"params": params}, posterior, noise, method="sample")
+    codes: Any = model.apply({"params": params}, _posterior(model, params, images), noise, method="sample")
     return codes
 
 
 @partial(jax.jit, static_argnums=0)
-def _posterior(model: VAE, params: PyTree, images: Array) -> Array:
-    posterior: Any = model.apply({"params": params}, images.astype(jnp.float32) / 255.0, method="encode")
+def _mean_and_deviation(model: VAE, params: PyTree, images: Array) -> Array:
+    posterior = _posterior(model, params, images)
     return jnp.stack([posterior.mean, jnp.exp(posterior.log_variance / 2)], axis=1)
+
+
+def _posterior(model: VAE, params: PyTree, images: Array) -> Posterior:
+    posterior: Any = model.apply({"params": params}, images.astype(jnp.float32) / 255.0, method="encode")
+    return posterior
 
 
 @partial(jax.jit, static_argnums=0)

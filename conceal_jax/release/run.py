@@ -42,8 +42,12 @@ def load_run(workdir: Path) -> Run:
 
 
 def model_hash(run: Run) -> str:
-    """SHA-256, in hexadecimal, of all that a code depends on: the model's form and the values of its parameters."""
-    digest = hashlib.sha256(json.dumps([repr(run.model), run.config.data.image_size]).encode())
+    """SHA-256, in hexadecimal, of all that a code depends on: the model's form and the values of its parameters.
+
+    Codes made on one kind of device are read on another, so that how precisely each computes does not count.
+    """
+    form = dataclasses.replace(run.config, model=dataclasses.replace(run.config.model, dtype="float32", remat=False))
+    digest = hashlib.sha256(json.dumps([repr(create_model(form)), form.data.image_size]).encode())
     for path, leaf in jax.tree_util.tree_leaves_with_path(run.params):
         values = np.asarray(leaf)
         digest.update(f"{jax.tree_util.keystr(path)} {values.dtype} {values.shape}".encode())
