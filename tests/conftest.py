@@ -29,6 +29,14 @@ hypothesis.settings.register_profile("project", deadline=None, max_examples=50, 
 hypothesis.settings.load_profile("project")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _free_programs():
+    """Each compiled program keeps dozens of memory mappings. Linux allows a process 65,530; with no more of them, XLA
+    aborts. The compilation cache makes it cheap to load again what another module needs, too."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory):
     """The directory of a run whose parameters were drawn, not trained: that takes seconds instead of a minute."""
