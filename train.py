@@ -19,7 +19,7 @@ from conceal_jax.training import distributed
 from conceal_jax.training.interrupt import TrainingStopped
 from conceal_jax.training.loop import train
 from conceal_jax.training.metrics import NonFiniteError
-from conceal_jax.training.parallel import use_host_devices
+from conceal_jax.training.parallel import give_devices_threads
 from conceal_jax.training.profiler import parse_window
 
 
@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> None:
     keep_freed_memory()
     keep_compiled_programs()
     distributed.connect(options.distributed)
-    use_host_devices(config.training.batch_size)
+    give_devices_threads()
     distributed.assign_roles()
     try:
         train(config, workdir, parse_window(options.profile) if options.profile else range(0))

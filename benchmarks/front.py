@@ -37,7 +37,7 @@ from conceal_jax.release.run import Run, load_run
 from conceal_jax.training import run_directory
 from conceal_jax.training.evaluation import Evaluator
 from conceal_jax.training.loop import train
-from conceal_jax.training.parallel import create_mesh, use_host_devices
+from conceal_jax.training.parallel import create_mesh
 
 SETTINGS: Mapping[str, Mapping[str, str]] = {
     "bare": {"censor.beta": "4", "censor.kept": "0"},
@@ -123,7 +123,6 @@ def main() -> None:
     options = parser.parse_args()
     seen = config_files.load(options.seen / run_directory.CONFIG)
     keep_freed_memory()
-    use_host_devices(seen.training.batch_size)
     for name in options.settings:
         workdir = options.out / name.replace(" ", "_")
         shutil.copytree(options.seen / run_directory.CHECKPOINTS, workdir / run_directory.CHECKPOINTS)

@@ -91,7 +91,7 @@ def encode_figures(config: Config, options: argparse.Namespace) -> dict[str, flo
     model = create_model(config, censored=False)
     pictures = jnp.asarray(jax_workloads.random_pictures(config, batch).images)
     arguments = (init_params(model, config, key), pictures, jnp.arange(batch, dtype=jnp.int32), key)
-    lowered = encode_batch.lower(model, *arguments)
+    lowered = jax.jit(encode_batch, static_argnums=0).lower(model, *arguments)
     compiled = lowered.compile()
 
     def encode(times: int) -> None:

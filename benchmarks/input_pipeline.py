@@ -30,7 +30,7 @@ from conceal_jax.data.archive import open_archive
 from conceal_jax.data.sources import open_collection
 from conceal_jax.data.synthetic import draw_factors, render_faces
 from conceal_jax.memory import keep_freed_memory
-from conceal_jax.training.parallel import create_mesh, shard_batch, use_host_devices
+from conceal_jax.training.parallel import create_mesh, shard_batch
 
 
 def main() -> None:
@@ -38,7 +38,6 @@ def main() -> None:
     options = _parse()
     if options.work:
         keep_freed_memory()
-        use_host_devices(options.batch)
         config = load_config(options.config, {"data.path": options.pictures, "training.batch_size": str(options.batch)})
         work = streaming(config) if options.work == "stream" else decoding(options.pictures, options.batch)
         print(json.dumps({"images": rate(work, options.seconds) * options.batch}))

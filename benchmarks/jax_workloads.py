@@ -1,7 +1,6 @@
 """The project's own training step and encoding, on random pictures, as work to be timed."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.classical_network import ClassicalDecoder, ClassicalEncoder
@@ -32,7 +31,7 @@ def create_network(config: Config, network: str) -> VAE:
     model = create_model(config, censored=False)
     if network == "default":
         return model
-    dtype = jnp.dtype(config.model.dtype)
+    dtype = model.encoder.dtype
     return model.clone(encoder=ClassicalEncoder(dtype), decoder=ClassicalDecoder(config.data.image_size, dtype))
 
 

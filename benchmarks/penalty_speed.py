@@ -26,7 +26,7 @@ from conceal_jax.training import stages
 from conceal_jax.training.censor_step import batch_parts, bind_censor_step
 from conceal_jax.training.codes import CodeSet
 from conceal_jax.training.feed import ResidentFeed
-from conceal_jax.training.parallel import create_mesh, replicate, use_host_devices
+from conceal_jax.training.parallel import create_mesh, replicate
 from conceal_jax.training.state import TrainState, create_optimizer
 from conceal_jax.training.step import bind_train_step
 
@@ -91,7 +91,6 @@ def main() -> None:
     options = parser.parse_args()
     config = config_files.load_config("configs/utkface.py", {"data.path": "-"})
     keep_freed_memory()
-    use_host_devices(config.training.batch_size)
     runners = {"picture": picture_runner(config)}
     for name in PENALTIES:
         overrides = {f"penalty.{each}": "1" if each == name else "0" for each in PENALTIES[1:]}

@@ -14,7 +14,6 @@ from benchmarks import jax_workloads
 from benchmarks.timing import rate
 from conceal_jax.config import Config
 from conceal_jax.memory import keep_freed_memory
-from conceal_jax.training.parallel import use_host_devices
 
 
 def main() -> None:
@@ -26,9 +25,6 @@ def main() -> None:
         config = dataclasses.replace(config, training=training)
     if options.allocator == "set":
         keep_freed_memory()
-    # Only training runs on several host devices; the other programs set up one, as here.
-    if options.framework == "jax" and options.work == ["train"]:
-        use_host_devices(config.training.batch_size)
     print(json.dumps({work: _measure(work, config, options) for work in options.work}))
 
 

@@ -13,7 +13,7 @@ from jaxtyping import install_import_hook
 import tests.typechecking
 
 jax.config.update("jax_num_cpu_devices", 8)
-# See `use_host_devices`.
+# See `give_devices_threads`.
 os.environ["NPROC"] = "16"
 jax.config.update("jax_platforms", "cpu")
 # Many tests compile the same small programs; those in processes of their own find this cache by the environment.

@@ -23,7 +23,6 @@ FACES = render_faces(FACTORS, seed=0, size=32)
 @pytest.fixture(autouse=True)
 def _this_process_stays_as_it_is(monkeypatch):
     """Devices and allocator are set once a process, and the tests have set theirs."""
-    monkeypatch.setattr(train, "use_host_devices", lambda batch_size: None)
     for entry_point in (train, evaluate):
         monkeypatch.setattr(entry_point, "keep_freed_memory", lambda: None)
 

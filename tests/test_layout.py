@@ -19,6 +19,7 @@ FLOORS = {
     "attributes": 0,
     "attribute_specs": 0,
     "compilation_cache": 0,
+    "compiler": 0,
     "config": 0,
     "config_files": 0,
     "config_validation": 0,

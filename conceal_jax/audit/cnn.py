@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, PyTree, UInt8
 from conceal_jax.audit.examples import Examples
 from conceal_jax.audit.learning import adamw, batch_plan, device_examples, learn_epoch, shuffled_batches
 from conceal_jax.audit.questions import question_sheet
+from conceal_jax.compiler import fast_jit
 from conceal_jax.models.layers import GroupNorm, space_to_depth
 
 SIZES = (32, 64, 128)
@@ -146,7 +147,7 @@ def require_pictures(pictures: np.ndarray) -> None:
         )
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(fast_jit, static_argnums=0)
 def _answers(model: PictureNet, params: PyTree, pictures: Array) -> Array:
     outputs: Any = model.apply(params, pictures)
     if not model.flip:

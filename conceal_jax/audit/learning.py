@@ -11,6 +11,7 @@ import optax
 from jaxtyping import Array, PyTree
 
 from conceal_jax.audit.questions import QuestionSheet, balanced_loss
+from conceal_jax.compiler import fast_jit
 
 DeviceExamples = tuple[Array, Array, Array]
 """Inputs [N, ...], labels [N, targets] and weights [N, targets], in device memory."""
@@ -44,7 +45,7 @@ def batch_plan(count: int, batch_size: int) -> tuple[int, int]:
     return count // size, size
 
 
-@functools.partial(jax.jit, static_argnames=("model", "class_counts"))
+@functools.partial(fast_jit, static_argnames=("model", "class_counts"))
 def losses(params: PyTree, examples: DeviceExamples, *, model: nn.Module, class_counts: tuple[int, ...]) -> Array:
     """Each target's balanced loss over all the examples, float32 [targets]; nothing is augmented."""
     inputs, labels, weights = examples
@@ -71,7 +72,7 @@ def learn_epoch(
     return params, state, jnp.stack(history).mean(axis=0)
 
 
-@functools.partial(jax.jit, static_argnames=("model", "optimizer", "class_counts"))
+@functools.partial(fast_jit, static_argnames=("model", "optimizer", "class_counts"))
 def learn_step(
     params: PyTree,
     state: optax.OptState,

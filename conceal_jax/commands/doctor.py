@@ -18,7 +18,7 @@ from conceal_jax.config import Config
 from conceal_jax.data.synthetic import draw_factors, render_faces
 from conceal_jax.memory import keep_freed_memory
 from conceal_jax.models.vae import create_model
-from conceal_jax.training.parallel import create_mesh, map_step, replicate, shard_batch, use_host_devices
+from conceal_jax.training.parallel import create_mesh, map_step, replicate, shard_batch
 from conceal_jax.training.stages import first_state
 from conceal_jax.training.state import create_optimizer
 from conceal_jax.training.step import bind_train_step
@@ -36,7 +36,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> ExitCode:
     """Does what the command says."""
     keep_freed_memory()
-    use_host_devices(options.batch_size)
     print(f"conceal_jax {__version__}, Python {platform.python_version()}, {platform.platform()}")
     print(", ".join(f"{name} {_version(name)}" for name in _PACKAGES))
     print("optional: " + ", ".join(f"{name} {_version(name)}" for name in _OPTIONAL))

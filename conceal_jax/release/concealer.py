@@ -12,7 +12,7 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from conceal_jax.attributes import AttributeSet
-from conceal_jax.release.encode import decode_batch, in_batches, sample_batch
+from conceal_jax.release.encode import compiled_decode, compiled_sample, in_batches
 from conceal_jax.release.export import REPORT, is_export, load_export
 from conceal_jax.release.model_card import read_report
 from conceal_jax.release.noise import check_key, photo_noise
@@ -46,8 +46,8 @@ class Concealer:
         self._mean_code_warning = mean_code_warning or "nobody has audited this run: python evaluate.py --workdir=RUN"
         self._params = replicate(run.params, mesh)
         self._rows = NamedSharding(mesh, PartitionSpec(AXIS))
-        self._encode = partial(sample_batch, run.model)
-        self._decode = partial(decode_batch, run.model)
+        self._encode = partial(compiled_sample, run.model)
+        self._decode = partial(compiled_decode, run.model)
 
     @classmethod
     def load(cls, workdir: str | Path, *, batch_size: int = 256) -> "Concealer":

@@ -1,7 +1,6 @@
 """Pictures to codes and codes to pictures, any number of them, in batches of one compiled shape."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
@@ -9,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int32, PRNGKeyArray, PyTree, UInt8
 
+from conceal_jax.compiler import fast_jit
 from conceal_jax.models.bottleneck import Posterior
 from conceal_jax.models.vae import VAE
 
@@ -28,7 +28,9 @@ def encode_pictures(
         float32 [N, latent_dim].
     """
     rows = np.arange(len(pictures), dtype=np.int32)
-    return in_batches(lambda images, row: encode_batch(model, params, images, row, key), (pictures, rows), batch_size)
+    return in_batches(
+        lambda images, row: compiled_encode(model, params, images, row, key), (pictures, rows), batch_size
+    )
 
 
 def encode_posteriors(
@@ -43,7 +45,7 @@ def encode_posteriors(
         Mean and standard deviation, float32 [N, latent_dim] each. The mean tells far more than a sample: it is for
         audits, not for release.
     """
-    both = in_batches(lambda images: _mean_and_deviation(model, params, images), (pictures,), batch_size)
+    both = in_batches(lambda images: _compiled_posterior(model, params, images), (pictures,), batch_size)
     return both[:, 0], both[:, 1]
 
 
@@ -62,10 +64,9 @@ def decode_codes(
         uint8 [N, S, S, 3].
     """
     every = np.broadcast_to(label_vectors, (len(codes), label_vectors.shape[-1]))
-    return in_batches(lambda code, labels: decode_batch(model, params, code, labels), (codes, every), batch_size)
+    return in_batches(lambda code, labels: compiled_decode(model, params, code, labels), (codes, every), batch_size)
 
 
-@partial(jax.jit, static_argnums=0)
 def encode_batch(
     model: VAE,
     params: PyTree,
@@ -73,24 +74,22 @@ def encode_batch(
     rows: Int32[Array, " batch"],
     key: PRNGKeyArray,
 ) -> Float[Array, "batch latent"]:
-    """Sampled codes of one batch; picture i gets noise keyed by (key, rows[i]). Compiled once for each shape."""
+    """Sampled codes of one batch; picture i gets noise keyed by (key, rows[i])."""
     noise = jax.vmap(lambda row: jax.random.normal(jax.random.fold_in(key, row), (model.latent_dim,)))(rows)
     return sample_batch(model, params, images, noise)
 
 
-@partial(jax.jit, static_argnums=0)
 def sample_batch(
     model: VAE,
     params: PyTree,
     images: UInt8[Array, "batch height width channels"],
     noise: Float[Array, "batch latent"],
 ) -> Float[Array, "batch latent"]:
-    """Codes of one batch with noise that is given. Compiled once for each shape."""
+    """Codes of one batch with noise that is given."""
     codes: Any = model.apply({"params": params}, _posterior(model, params, images), noise, method="sample")
     return codes
 
 
-@partial(jax.jit, static_argnums=0)
 def _mean_and_deviation(model: VAE, params: PyTree, images: Array) -> Array:
     posterior = _posterior(model, params, images)
     return jnp.stack([posterior.mean, jnp.exp(posterior.log_variance / 2)], axis=1)
@@ -101,16 +100,22 @@ def _posterior(model: VAE, params: PyTree, images: Array) -> Posterior:
     return posterior
 
 
-@partial(jax.jit, static_argnums=0)
 def decode_batch(
     model: VAE,
     params: PyTree,
     codes: Float[Array, "batch latent"],
     label_vectors: Float[Array, "batch labels"],
 ) -> UInt8[Array, "batch height width channels"]:
-    """Pictures of one batch of codes under label vectors. Compiled once for each shape."""
+    """Pictures of one batch of codes under label vectors."""
     pictures: Any = model.apply({"params": params}, codes, label_vectors, method="decode")
     return jnp.round(pictures * 255.0).astype(jnp.uint8)
+
+
+# Each is compiled once for each model and shape of a batch.
+compiled_encode = fast_jit(encode_batch, static_argnums=0)
+compiled_sample = fast_jit(sample_batch, static_argnums=0)
+compiled_decode = fast_jit(decode_batch, static_argnums=0)
+_compiled_posterior = fast_jit(_mean_and_deviation, static_argnums=0)
 
 
 def in_batches(function: Callable[..., Array], arrays: tuple[np.ndarray, ...], batch_size: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, PRNGKeyArray, PyTree, UInt8
 
 from conceal_jax.attributes import AttributeSet
+from conceal_jax.compiler import compiler_options
 from conceal_jax.config import Config
 from conceal_jax.data.resident import Resident
 from conceal_jax.models.vae import VAE
@@ -50,7 +51,7 @@ class Evaluator:
         def global_step(params: PyTree, batch: Batch, index: Array, key: PRNGKeyArray) -> Sums:
             return step(params, merge_devices(batch), jax.random.fold_in(key, index))
 
-        self._step = jax.jit(global_step, out_shardings=whole(mesh))
+        self._step = jax.jit(global_step, out_shardings=whole(mesh), compiler_options=compiler_options())
         self._preview = jax.jit(partial(_preview, model=model, attributes=attributes), out_shardings=whole(mesh))
 
     def figures(self, params: PyTree) -> dict[str, float]:

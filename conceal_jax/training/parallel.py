@@ -16,6 +16,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Int32, PyTree
 
+from conceal_jax.compiler import compiler_options
 from conceal_jax.data.batches import process_share
 
 AXIS = "devices"
@@ -25,24 +26,18 @@ Step = Callable[..., tuple[Any, Any]]
 """A function (state, batch, *shared, axis_name) -> (state, metrics) that reduces over `axis_name` if there is one."""
 
 
-def use_host_devices(batch_size: int, least_share: int = 16) -> None:
-    """Lets JAX see the host's cores as several CPU devices; call before JAX is used for the first time.
+def give_devices_threads() -> None:
+    """Gives XLA enough threads for as many CPU devices as JAX_NUM_CPU_DEVICES asks for; call before JAX is used.
 
-    Two devices with a thread each train faster than one with two threads. There are as many as cores, as long as each
-    gets an equal share of the batch of at least `least_share` examples. Accelerators are not touched, nor is a number
-    that was given (JAX_NUM_CPU_DEVICES), nor one process of several.
+    One device with all cores trains fastest, and is what there is where nothing is asked for; several serve to try out
+    what accelerators do. XLA has as many threads as cores, and a device that waits for the others in a sum over all of
+    them keeps one. With no thread left for these nobody moves: seen within some hundred short steps, and never with
+    twice as many.
     """
     settings: Any = jax.config
     count: int = settings.jax_num_cpu_devices
-    cores = os.cpu_count() or 1
-    if count < 1 and not jax.distributed.is_initialized():
-        count = min(cores, max(1, batch_size // least_share))
-        while batch_size % count:
-            count -= 1
-        jax.config.update("jax_num_cpu_devices", count)
-    # XLA has as many threads as cores, and a device that waits for the others in a sum over all of them keeps one. With
-    # no thread left for these nobody moves: seen within some hundred short steps, and never with twice as many.
-    os.environ.setdefault("NPROC", str(max(cores, 2 * count)))
+    if count > 1:
+        os.environ.setdefault("NPROC", str(max(os.cpu_count() or 1, 2 * count)))
 
 
 def create_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
@@ -152,7 +147,7 @@ class MappedStep:
     def compile(self, *arguments: PyTree) -> Compilation:
         """Compiles ahead of the first call, for the shapes and shardings of these arguments."""
         start = time.perf_counter()
-        self._compiled = self._function.lower(*arguments).compile()
+        self._compiled = self._function.lower(*arguments).compile(compiler_options())
         # The analysis is of the program that each device runs.
         costs, memory = self._compiled.cost_analysis() or {}, self._compiled.memory_analysis()
         flops = costs.get("flops")

@@ -34,7 +34,6 @@ def workers_run_here(monkeypatch, capsys):
         with monkeypatch.context() as patch:
             patch.setattr(sys, "argv", ["", *map(str, arguments)])
             # JAX has started already.
-            patch.setattr(worker, "use_host_devices", lambda batch_size: None)
             patch.setattr(worker, "keep_freed_memory", lambda: None)
             worker.main()
         return json.loads(capsys.readouterr().out)

@@ -55,7 +55,6 @@ def test_runs_are_listed_with_their_figures(tiny_run, tmp_path, capsys):
 
 def test_the_doctor_names_versions_and_times_a_step(monkeypatch, capsys):
     monkeypatch.setattr(doctor, "keep_freed_memory", lambda: None)
-    monkeypatch.setattr(doctor, "use_host_devices", lambda batch_size: None)
     monkeypatch.setattr(doctor, "create_mesh", lambda: create_mesh(jax.devices()[:1]))
     monkeypatch.setattr(doctor, "Config", lambda attributes: shrunken(Config(attributes)))
     assert main(["doctor", "--batch-size=8"]) == ExitCode.DONE

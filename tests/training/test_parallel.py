@@ -13,41 +13,25 @@ from conceal_jax.training.parallel import create_mesh, map_step, replicate, shar
 SCRIPT = """
 import pathlib
 import jax
-from conceal_jax.training.parallel import use_host_devices
-use_host_devices({batch_size})
+from conceal_jax.training.parallel import give_devices_threads
+give_devices_threads()
 count = jax.device_count()
 threads = [path.read_text().strip() for path in pathlib.Path("/proc/self/task").glob("*/comm")]
 print(count, threads.count("tf_XLAEigen"))
 """
 
 
-def devices_and_threads(batch_size, **given):
-    """The number of host devices, and of threads in XLA's pool (Linux)."""
-    command = [sys.executable, "-c", SCRIPT.format(batch_size=batch_size)]
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+@pytest.mark.parametrize(("asked", "devices"), [({}, 1), ({"JAX_NUM_CPU_DEVICES": "3"}, 3)])
+def test_devices_that_wait_for_others_leave_threads_to_these(asked, devices):
     unset = ("JAX_NUM_CPU_DEVICES", "NPROC")
-    environment = {name: value for name, value in os.environ.items() if name not in unset} | given
+    kept = {name: value for name, value in os.environ.items() if name not in unset}
+    command = [sys.executable, "-c", SCRIPT]
+    environment = kept | {"JAX_PLATFORMS": "cpu"} | asked
     ran = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     count, threads = map(int, ran.stdout.split())
-    return count, threads
-
-
-@pytest.mark.parametrize(("batch_size", "least"), [(128, 1), (16, 1), (127, 1)])
-def test_host_devices_share_the_batch_equally(batch_size, least):
-    count, _ = devices_and_threads(batch_size)
-    assert least <= count <= (os.cpu_count() or 1)
-    assert batch_size % count == 0
-    assert count == 1 or batch_size // count >= 16
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
-def test_devices_that_wait_for_others_leave_threads_to_these():
-    count, threads = devices_and_threads(batch_size=128)
-    assert threads >= 2 * count
-
-
-def test_a_number_of_devices_that_was_given_stays():
-    count, _ = devices_and_threads(128, JAX_NUM_CPU_DEVICES="3", JAX_PLATFORMS="cpu")
-    assert count == 3
+    assert count == devices
+    assert threads >= (2 * count if count > 1 else min(2, os.cpu_count() or 1))
 
 
 @pytest.mark.parametrize("mapping", ["pmap", "jit"])
