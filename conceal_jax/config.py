@@ -10,6 +10,15 @@ MAX_SKIPPED_IN_A_ROW = 10
 
 
 @dataclasses.dataclass(frozen=True)
+class Correlation:
+    """A kept factor of the synthetic faces follows a concealed one with this probability (`data.synthetic`)."""
+
+    kept: str
+    concealed: str
+    share: float
+
+
+@dataclasses.dataclass(frozen=True)
 class DataConfig:
     """Where pictures and labels come from, and how they are prepared.
 
@@ -20,6 +29,7 @@ class DataConfig:
         extra: a CSV joined by file name that brings splits, duplicate or person groups, and further labels; when empty,
             PATH_extra.csv is joined if it stands beside the pictures.
         synthetic_count: faces drawn by "synthetic".
+        correlations: of the factors of these faces; none where they are independent.
         image_size: side in pixels of the squares the model sees.
         crop: what becomes of pictures that are not square: "center" cuts the longer side, "none" squeezes it.
         flip: mirror training pictures left to right at random.
@@ -35,6 +45,7 @@ class DataConfig:
     labels: str = ""
     extra: str = ""
     synthetic_count: int = 8192
+    correlations: tuple[Correlation, ...] = ()
     image_size: int = 64
     crop: Literal["center", "none"] = "center"
     flip: bool = True
@@ -45,24 +56,41 @@ class DataConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class ModelConfig:
-    """The variational autoencoder.
+class CodeConfig:
+    """What kind of code there is.
 
     Attributes:
-        latent_dim: length L of the code.
+        latent_dim: length L of the code; of a finite code, the number of its `levels` counts instead.
+        bottleneck: "gaussian", "clipped", "finite", or one that was registered (`models/bottleneck.py`).
+        noise: of "clipped", the noise's standard deviation as a multiple of the radius that means are clipped to.
+        levels: of "finite", how many values each number of the code can take.
+    """
+
+    latent_dim: int = 64
+    bottleneck: str = "gaussian"
+    noise: float = 1.0
+    levels: tuple[int, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig(CodeConfig):
+    """The variational autoencoder; its code is the first code where a censor makes another of it.
+
+    Attributes:
+        network: "patch", or "classical": 3x3 convolutions of stride 2, one for each width, to compare with.
         patch: side in pixels of the patches the encoder starts from; the finest feature map is image_size / patch.
         widths: channels of the feature maps, finest first; each is half as wide and high as the one before.
-        blocks: residual blocks at each resolution, finest first.
+        blocks: residual blocks at each resolution, finest first. Like `patch` and `remat`, of the patch network only.
         dtype: of activations; "auto" is bfloat16 on accelerators and float32 on a CPU, where bfloat16 is slower.
             Parameters, norms, codes, losses and the optimiser are float32 always.
         remat: compute the insides of residual blocks again for the gradients, in place of keeping them: more work,
             and less memory where the compiler's schedule lets it be.
     """
 
-    latent_dim: int = 64
+    network: Literal["patch", "classical"] = "patch"
     patch: int = 4
     widths: tuple[int, ...] = (64, 128, 256)
-    blocks: tuple[int, ...] = (0, 1, 1)
+    blocks: tuple[int, ...] = (0, 0, 0)
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     remat: bool = False
 
@@ -132,15 +160,15 @@ class TrainingConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class CensorConfig:
+class CensorConfig(CodeConfig):
     """The second stage of training: a small VAE on the codes of the first, and what it is charged for what it tells.
+
+    Its code is the one that is released.
 
     Attributes:
         steps: optimiser updates; 0 leaves the stage out.
         batch_size: codes a step, over all devices; every update of the adversaries sees as many others.
         learning_rate: peak of the schedule, as for the first stage.
-        latent_dim: length of the released code.
-        levels: how many values each number of a released code can take, for a finite code; none for a continuous one.
         width: hidden units.
         beta, rate_target: of the released code's rate, as for the first stage.
         neutral: weight of the reconstruction under the neutral label, against the one under the photo's own.
@@ -152,8 +180,6 @@ class CensorConfig:
     steps: int = 0
     batch_size: int = 512
     learning_rate: float = 1e-3
-    latent_dim: int = 64
-    levels: tuple[int, ...] = ()
     width: int = 384
     beta: float = 1.0
     rate_target: float | None = None

@@ -102,6 +102,10 @@ def load(path: Path) -> Config:
     if not isinstance(tree, dict):
         raise ValueError(f"{path} holds {type(tree).__name__}, not a configuration; train the run again")
     tree.pop("version", None)
+    censor = tree.get("censor")
+    if isinstance(censor, dict) and censor.get("levels") and "bottleneck" not in censor:
+        # In earlier runs levels alone made a code finite.
+        censor["bottleneck"] = "finite"
     return from_tree(tree)
 
 

@@ -1,6 +1,6 @@
 """What a configuration has to fulfil before a run is made of it."""
 
-from conceal_jax.config import CensorConfig, Config, PenaltyConfig
+from conceal_jax.config import CensorConfig, CodeConfig, Config, ModelConfig, PenaltyConfig
 
 
 def validate(config: Config) -> Config:
@@ -10,7 +10,8 @@ def validate(config: Config) -> Config:
         ValueError: some value is not allowed; the message says what was got, what is allowed, what to do.
     """
     data, model, objective, training = config.data, config.model, config.objective, config.training
-    shrinkage = model.patch * 2 ** (len(model.widths) - 1)
+    finest, halvings = (model.patch, len(model.widths) - 1) if model.network == "patch" else (1, len(model.widths))
+    shrinkage = finest * 2**halvings
     known = ("synthetic", "utkface", "fairface", "celeb_a", "folder")
     require(
         data.source in known or data.source.startswith("tfds:"),
@@ -45,13 +46,13 @@ def validate(config: Config) -> Config:
         f"model.widths={model.widths}; give one or more multiples of 8 (the normalisation works on groups of 8)",
     )
     require(
-        len(model.blocks) == len(model.widths) and min(model.blocks) >= 0,
+        model.network == "classical" or (len(model.blocks) == len(model.widths) and min(model.blocks) >= 0),
         f"model.blocks={model.blocks} with model.widths={model.widths}; give one number, 0 or more, for each width",
     )
     require(
         data.image_size % shrinkage == 0 and data.image_size // shrinkage >= 2,
-        f"data.image_size={data.image_size} cannot be divided into patches of {model.patch} and halved "
-        f"{len(model.widths) - 1} times with 2 or more pixels left; use fewer model.widths or a smaller model.patch",
+        f"data.image_size={data.image_size} cannot be divided into patches of {finest} and halved "
+        f"{halvings} times with 2 or more pixels left; use fewer model.widths or a smaller model.patch",
     )
     require(objective.scale > 0, f"objective.scale={objective.scale}; it must be above 0, such as 0.1")
     require(
@@ -67,19 +68,35 @@ def validate(config: Config) -> Config:
         f"objective.beta={objective.beta} cannot start a multiplier; with a rate target it must be above 0",
     )
     require(0 <= training.ema_decay < 1, f"training.ema_decay={training.ema_decay}; it must lie in [0, 1)")
-    _validate_censor(config.censor)
+    _validate_code("model", model)
+    _validate_code("censor", config.censor)
+    _validate_censor(config.censor, model)
     _validate_penalty(config.penalty, config)
     return config
 
 
-def _validate_censor(censor: CensorConfig) -> None:
+def _validate_code(section: str, code: CodeConfig) -> None:
     require(
-        not censor.levels or min(censor.levels) >= 2,
-        f"censor.levels={censor.levels}; give 2 or more values for each number of a finite code",
+        min(code.levels, default=2) >= 2,
+        f"{section}.levels={code.levels}; give 2 or more values for each number of a finite code",
     )
+    require(
+        bool(code.levels) == (code.bottleneck == "finite") or code.bottleneck not in ("gaussian", "clipped", "finite"),
+        f"{section}.levels={code.levels} with {section}.bottleneck={code.bottleneck!r}; a finite code needs both, "
+        "and the others have no levels",
+    )
+    require(code.noise > 0, f"{section}.noise={code.noise}; it must be above 0, such as 0.5")
+
+
+def _validate_censor(censor: CensorConfig, model: ModelConfig) -> None:
     require(
         censor.rate_target is None or (censor.rate_target > 0 and censor.beta > 0),
         f"censor.rate_target={censor.rate_target} with censor.beta={censor.beta}; both must be above 0",
+    )
+    require(
+        model.bottleneck == "gaussian" or not censor.steps,
+        f"model.bottleneck={model.bottleneck!r} with a censor, which reads the variance of Gaussian codes; set "
+        "censor.bottleneck, of the code that is released, or censor.steps=0",
     )
 
 
@@ -98,6 +115,12 @@ def _validate_penalty(penalty: PenaltyConfig, config: Config) -> None:
     require(
         bool(config.adversary.widths) and min(config.adversary.widths) >= 0,
         f"adversary.widths={config.adversary.widths}; give one or more, 0 for a linear member",
+    )
+    closed_forms = any((penalty.hsic, penalty.moments, penalty.contrastive, penalty.marginal_kl))
+    require(
+        config.training.microbatches == 1 or bool(config.censor.steps) or not closed_forms,
+        f"training.microbatches={config.training.microbatches} with penalties on the codes of pictures, which look at "
+        "a whole batch at once; set it to 1, or leave the penalties to a censor",
     )
 
 

@@ -9,11 +9,12 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from conceal_jax.config import ObjectiveConfig
-from conceal_jax.models.bottleneck import Posterior
 from conceal_jax.models.vae import Output
 
 Pictures = Float[Array, "batch height width channels"]
 PerExample = Float[Array, " batch"]
+Number = float | Float[Array, ""]
+"""May be traced."""
 
 
 def gaussian_nll(images: Pictures, logits: Pictures, log_scale: Float[Array, ""]) -> PerExample:
@@ -40,22 +41,16 @@ def bernoulli_nll(images: Pictures, logits: Pictures, log_scale: Float[Array, ""
 LIKELIHOODS = {"gaussian": gaussian_nll, "laplace": laplace_nll, "bernoulli": bernoulli_nll}
 
 
-def rate_per_dimension(posterior: Posterior) -> Float[Array, "batch latent"]:
-    """KL(q(z|x) || N(0, I)) of each latent dimension in nats (Kingma and Welling 2014, appendix B)."""
-    variance = jnp.exp(posterior.log_variance)
-    return 0.5 * (jnp.square(posterior.mean) + variance - 1.0 - posterior.log_variance)
-
-
 def objective_terms(output: Output, images: Pictures, config: ObjectiveConfig) -> dict[str, PerExample]:
     """The terms of the objective, unweighted.
 
     Returns:
         reconstruction: negative log-likelihood in nats.
-        rate: KL in nats, as it is.
-        charged_rate: what is paid for: each dimension's KL above the free nats, plus the free nats
+        rate: in nats, as it is.
+        charged_rate: what is paid for: each dimension's rate above the free nats, plus the free nats
             (Kingma et al. 2016, per example).
     """
-    rates = rate_per_dimension(output.posterior)
+    rates = output.rates
     return {
         "reconstruction": LIKELIHOODS[config.likelihood](images, output.logits, output.log_scale),
         "rate": rates.sum(axis=-1),
@@ -63,10 +58,17 @@ def objective_terms(output: Output, images: Pictures, config: ObjectiveConfig) -
     }
 
 
-def rate_weight(log_beta: Float[Array, ""], step: Int[Array, ""], config: ObjectiveConfig) -> Float[Array, ""]:
-    """The rate's weight at a step: beta, risen linearly over the warm-up."""
-    ramp = jnp.minimum(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
-    return jnp.asarray(jnp.exp(log_beta) if config.rate_target is not None else config.beta, jnp.float32) * ramp
+def ramp(step: Int[Array, ""], warmup_steps: int) -> Float[Array, ""]:
+    """A share that rises linearly to 1 over the warm-up."""
+    return jnp.minimum(1.0, (step + 1) / warmup_steps) if warmup_steps else jnp.ones(())
+
+
+def rate_weight(
+    log_beta: Float[Array, ""], step: Int[Array, ""], beta: Number, rate_target: Number | None, warmup_steps: int = 0
+) -> Float[Array, ""]:
+    """The rate's weight at a step, risen linearly over the warm-up: beta, or the multiplier where there is a target."""
+    weight = beta if rate_target is None else jnp.exp(log_beta)
+    return jnp.asarray(weight, jnp.float32) * ramp(step, warmup_steps)
 
 
 def objective_value(terms: dict[str, PerExample], weight: Float[Array, ""]) -> PerExample:
@@ -75,16 +77,16 @@ def objective_value(terms: dict[str, PerExample], weight: Float[Array, ""]) -> P
 
 
 def update_multiplier(
-    log_beta: Float[Array, ""], mean_rate: Float[Array, ""], config: ObjectiveConfig
+    log_beta: Float[Array, ""], mean_rate: Float[Array, ""], rate_target: Number | None, multiplier_rate: float
 ) -> Float[Array, ""]:
     """One step of dual ascent on log beta: it rises while the rate lies above its target (Rezende and Viola 2018).
 
     The excess is relative to the target and bounded, so that the first, wild steps cannot throw beta far off.
     """
-    if config.rate_target is None:
+    if rate_target is None:
         return log_beta
-    excess = jnp.clip(mean_rate / config.rate_target - 1.0, -1.0, 1.0)
-    return log_beta + config.multiplier_rate * excess
+    excess = jnp.clip(mean_rate / rate_target - 1.0, -1.0, 1.0)
+    return log_beta + multiplier_rate * excess
 
 
 def _sum_pixels(values: Pictures) -> PerExample:

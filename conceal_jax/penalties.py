@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from conceal_jax.attributes import MISSING_CLASS, Attribute, AttributeSet, Categorical, LabelArray
+from conceal_jax.config import PenaltyConfig
 from conceal_jax.models.bottleneck import Posterior
 
 Codes = Float[Array, "batch latent"]
@@ -131,6 +132,49 @@ def marginal_kl(posterior: Posterior, mask: Rows) -> Scalar:
     return _mean(-_log_mean_exp(-divergences, pairs), pairs.sum(axis=1) > 0)
 
 
+def charged(config: PenaltyConfig) -> dict[str, float]:
+    """By name, the weights of the closed forms that a configuration switches on."""
+    weights = {
+        "hsic": config.hsic,
+        "moments": config.moments,
+        "contrastive": config.contrastive,
+        "marginal_kl": config.marginal_kl,
+    }
+    return {name: weight for name, weight in weights.items() if weight}
+
+
+def charge(
+    weights: Mapping[str, float | Scalar],
+    codes: Codes,
+    posterior: Posterior,
+    labels: Mapping[str, LabelArray],
+    mask: Rows,
+    attributes: AttributeSet,
+    attribute_weights: tuple[float, ...] = (),
+) -> Scalar:
+    """What a whole batch pays for what its codes tell, in nats.
+
+    Args:
+        weights: of the closed forms to be computed, as `charged` names them; may be traced.
+        codes, posterior, labels, mask, attributes: as for the closed forms.
+        attribute_weights: of the concealed attributes; all 1 when empty.
+    """
+    shares = attribute_weights or (1.0,) * len(attributes.concealed)
+    by_attribute = {
+        "hsic": lambda: hsic(codes, labels, mask, attributes),
+        "moments": lambda: moment_mismatch(codes, labels, mask, attributes),
+        "contrastive": lambda: contrastive_information(codes, posterior, labels, mask, attributes),
+    }
+    total = jnp.zeros(())
+    for name, weight in weights.items():
+        if name == "marginal_kl":
+            total += weight * marginal_kl(posterior, mask)
+        else:
+            estimates = by_attribute[name]().values()
+            total += weight * sum(share * estimate for share, estimate in zip(shares, estimates, strict=True))
+    return total
+
+
 def _known(labels: LabelArray, mask: Rows, spec: Attribute) -> Rows:
     return mask & (labels != MISSING_CLASS if isinstance(spec, Categorical) else ~jnp.isnan(labels))
 
@@ -171,7 +215,7 @@ def _multiscale_kernel(codes: Codes, known: Rows) -> Pairs:
 def _label_kernel(labels: LabelArray, known: Rows, spec: Attribute) -> Pairs:
     """How alike two labels are: 0 or 1 for classes; Gaussian in a value, so that near values are nearly the same."""
     if isinstance(spec, Categorical):
-        return (labels[:, None] == labels[None, :]).astype(jnp.float32)
+        return jnp.asarray(labels[:, None] == labels[None, :], jnp.float32)
     distances, mean = _squared_distances(jnp.where(known, labels, 0.0)[:, None], known)
     # The mean squared distance is twice the variance.
     return jnp.exp(-distances / jnp.maximum(VALUE_BANDWIDTH**2 * mean, 1e-12))

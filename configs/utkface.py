@@ -7,7 +7,7 @@
 duplicate_group and smile_probability named like it (utkface_extra.csv), or given as `data.extra`, is joined if it is
 there; without it there is no kept attribute, and only equal files count as duplicates.
 
-Time: 11 to 15 minutes to train and 8 to 12 to evaluate on two cores. Expected: PSNR 21.4 dB; docs/results.md has
+Time: 5 to 8 minutes to train and 8 to 12 to evaluate on two cores. Expected: PSNR 21.5 dB; docs/results.md has
 what is still told.
 """
 
@@ -47,7 +47,7 @@ def get_config() -> Config:
         model=ModelConfig(latent_dim=128, widths=(48, 96, 192)),
         objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=2.0),
         training=TrainingConfig(
-            steps=2000, batch_size=64, evaluate_every=1000, pictures_every=1000, checkpoint_every=1000
+            steps=4000, batch_size=64, evaluate_every=1000, pictures_every=1000, checkpoint_every=1000
         ),
         censor=CensorConfig(steps=2000, latent_dim=64, beta=0.5, neutral=0.8, kept=200.0, refit_steps=600),
         penalty=PenaltyConfig(adversary=3000.0, attribute_weights=(1.0, 1.3, 1.3)),

@@ -5,7 +5,8 @@
 
 Four numbers of four values each: 256 different codes, and as many pictures for each label. Otherwise as
 `configs/utkface.py`.
-The report holds the certificate. Not measured on UTKFace yet: these are the settings of the continuous code.
+Expected: certified gender <= .58, ethnicity <= .33, age groups <= .22, and pictures that show little but brightness;
+docs/results.md has the rest.
 """
 
 import dataclasses
@@ -18,5 +19,5 @@ from conceal_jax.config import Config
 def get_config() -> Config:
     """The configuration beside this one, with a code of at most log 256 nats, which needs no charge for its rate."""
     config: Config = runpy.run_path(str(Path(__file__).with_name("utkface.py")))["get_config"]()
-    censor = dataclasses.replace(config.censor, levels=(4, 4, 4, 4), beta=0.0)
+    censor = dataclasses.replace(config.censor, bottleneck="finite", levels=(4, 4, 4, 4), beta=0.0)
     return dataclasses.replace(config, censor=censor)

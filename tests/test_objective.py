@@ -7,13 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conceal_jax.config import ObjectiveConfig
-from conceal_jax.models.bottleneck import Posterior
+from conceal_jax.models.bottleneck import Posterior, rate_per_dimension
 from conceal_jax.models.vae import Output
 from conceal_jax.objective import (
     LIKELIHOODS,
     objective_terms,
     objective_value,
-    rate_per_dimension,
     rate_weight,
     update_multiplier,
 )
@@ -61,7 +60,7 @@ def test_rate_equals_monte_carlo():
 
 def make_output(mean):
     posterior = Posterior(jnp.array([mean], jnp.float32), jnp.zeros((1, len(mean))))
-    return Output(posterior, posterior.mean, LOGITS[:1], jnp.log(0.1))
+    return Output(posterior, rate_per_dimension(posterior), posterior.mean, LOGITS[:1], jnp.log(0.1))
 
 
 def test_free_nats_charge_at_least_the_floor_and_stop_the_gradient_below_it():
@@ -72,15 +71,14 @@ def test_free_nats_charge_at_least_the_floor_and_stop_the_gradient_below_it():
 
     def charged(mean):
         output = make_output([0.0, 0.0])
-        output = output.replace(posterior=output.posterior.replace(mean=mean))
+        output = output.replace(rates=rate_per_dimension(output.posterior.replace(mean=mean)))
         return objective_terms(output, IMAGES[:1], config)["charged_rate"].sum()
 
     np.testing.assert_allclose(jax.grad(charged)(jnp.array([[0.1, 2.0]])), [[0.0, 2.0]], rtol=1e-5)
 
 
 def test_beta_warms_up_linearly_then_stays():
-    config = ObjectiveConfig(beta=4.0, warmup_steps=4)
-    weights = [float(rate_weight(jnp.float32(0), jnp.int32(step), config)) for step in (0, 1, 3, 100)]
+    weights = [float(rate_weight(jnp.float32(0), jnp.int32(step), 4.0, None, 4)) for step in (0, 1, 3, 100)]
     assert weights == [1.0, 2.0, 4.0, 4.0]
 
 
@@ -93,12 +91,11 @@ def test_objective_is_reconstruction_plus_weighted_rate():
 
 def test_multiplier_finds_the_beta_that_holds_the_rate():
     """In a world where the rate is 100 / beta, a target of 20 nats needs beta = 5."""
-    config = ObjectiveConfig(rate_target=20.0, multiplier_rate=0.05)
     log_beta = jnp.float32(0)
     for _ in range(500):
-        log_beta = update_multiplier(log_beta, 100.0 / jnp.exp(log_beta), config)
+        log_beta = update_multiplier(log_beta, 100.0 / jnp.exp(log_beta), 20.0, 0.05)
     np.testing.assert_allclose(jnp.exp(log_beta), 5.0, rtol=1e-3)
 
 
 def test_multiplier_rests_without_target():
-    assert update_multiplier(jnp.float32(1.5), jnp.float32(99), ObjectiveConfig()) == 1.5
+    assert update_multiplier(jnp.float32(1.5), jnp.float32(99), None, 0.05) == 1.5

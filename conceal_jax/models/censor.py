@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from conceal_jax.models.bottleneck import GaussianBottleneck, Posterior
+from conceal_jax.models.bottleneck import BottleneckLayer, Posterior
 
 
 class Features(nn.Module):
@@ -37,7 +37,7 @@ class Censor(nn.Module):
         first_dim: length of the first codes.
     """
 
-    bottleneck: GaussianBottleneck
+    bottleneck: BottleneckLayer
     width: int
     first_dim: int
 
@@ -60,7 +60,7 @@ class Censor(nn.Module):
 
     def sample(self, posterior: Posterior, noise: Float[Array, "batch latent"]) -> Float[Array, "batch latent"]:
         """Released codes, drawn with noise from N(0, I)."""
-        return self.bottleneck.sample(posterior, noise)
+        return self.bottleneck.code.sample(posterior, noise)
 
     def decode(
         self, codes: Float[Array, "batch latent"], label_vectors: Float[Array, "batch labels"]

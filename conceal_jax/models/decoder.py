@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from conceal_jax.models.layers import GroupNorm, depth_to_space, residual_block
+from conceal_jax.models.layers import Dense, GroupNorm, depth_to_space, residual_block
 
 
 class Decoder(nn.Module):
@@ -31,14 +31,14 @@ class Decoder(nn.Module):
         """Logits of the picture, float32; their sigmoid lies in [0, 1]."""
         names = map("ResidualBlock_{}".format, itertools.count())
         side = self.image_size // (self.patch * 2 ** (len(self.widths) - 1))
-        hidden = nn.Dense(side * side * self.widths[-1], dtype=self.dtype)(joined.astype(self.dtype))
+        hidden = Dense(side * side * self.widths[-1], self.dtype)(joined.astype(self.dtype))
         hidden = hidden.reshape(-1, side, side, self.widths[-1])
         for level in reversed(range(len(self.widths))):
             for _ in range(self.blocks[level]):
                 hidden = residual_block(self.remat)(self.dtype, name=next(names))(hidden)
             if level:
-                hidden = nn.Dense(4 * self.widths[level - 1], dtype=self.dtype)(hidden)
+                hidden = Dense(4 * self.widths[level - 1], self.dtype)(hidden)
                 hidden = depth_to_space(hidden, 2)
         hidden = nn.silu(GroupNorm()(hidden))
-        hidden = nn.Dense(self.patch**2 * self.channels, dtype=self.dtype)(hidden)
+        hidden = Dense(self.patch**2 * self.channels, self.dtype)(hidden)
         return depth_to_space(hidden, self.patch).astype(jnp.float32)

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from conceal_jax.models.layers import GroupNorm, residual_block, space_to_depth
+from conceal_jax.models.layers import Dense, GroupNorm, residual_block, space_to_depth
 
 
 class Encoder(nn.Module):
@@ -33,7 +33,7 @@ class Encoder(nn.Module):
         hidden = (images * 2.0 - 1.0).astype(self.dtype)
         for level, (width, blocks) in enumerate(zip(self.widths, self.blocks, strict=True)):
             hidden = space_to_depth(hidden, 2 if level else self.patch)
-            hidden = nn.Dense(width, dtype=self.dtype)(hidden)
+            hidden = Dense(width, self.dtype)(hidden)
             for _ in range(blocks):
                 hidden = residual_block(self.remat)(self.dtype, name=next(names))(hidden)
         hidden = nn.silu(GroupNorm()(hidden))

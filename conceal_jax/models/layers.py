@@ -31,6 +31,31 @@ def depth_to_space(
     return cells.transpose(0, 1, 3, 2, 4, 5).reshape(batch, rows * block, columns * block, channels)
 
 
+class Dense(nn.Module):
+    """`flax.linen.Dense` as XLA:CPU computes it fastest: a quarter of a training step of the default network less.
+
+    Products are of matrices, all pixels in rows, since XLA lays out what has more dimensions so that the gradients of
+    weights read memory against the grain. The bias is added as a product with a column of ones, so that its gradient
+    is a product, too, in place of a sum over rows.
+
+    Attributes:
+        features: channels of the output.
+        dtype: of the product.
+    """
+
+    features: int
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, inputs: Float[Array, "*batch channels"]) -> Float[Array, "*batch features"]:
+        *batch, channels = inputs.shape
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), (channels, self.features)).astype(self.dtype)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,)).astype(self.dtype)
+        rows = inputs.astype(self.dtype).reshape(-1, channels)
+        biases = jnp.matmul(jnp.ones((rows.shape[0], 1), self.dtype), bias[None], precision="highest")
+        return (rows @ kernel + biases).reshape(*batch, self.features)
+
+
 class GroupNorm(nn.Module):
     """Group normalisation (Wu and He 2018) over groups of `GROUP_CHANNELS` channels.
 

@@ -8,16 +8,26 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from conceal_jax.config import Config
-from conceal_jax.models.bottleneck import GaussianBottleneck, Posterior
+from conceal_jax.models.bottleneck import Bottleneck, BottleneckLayer, Posterior, create_bottleneck
 from conceal_jax.models.censor import Censor
+from conceal_jax.models.classical import ClassicalDecoder, ClassicalEncoder
 from conceal_jax.models.decoder import Decoder
 from conceal_jax.models.encoder import Encoder
 
 
 class Output(flax.struct.PyTreeNode):
-    """What the objective needs of one forward pass."""
+    """What the objective needs of one forward pass.
+
+    Attributes:
+        posterior: of the released codes.
+        rates: of each of their numbers, in nats.
+        codes: sampled.
+        logits: of the decoded pictures.
+        log_scale: of a pixel's likelihood.
+    """
 
     posterior: Posterior
+    rates: Float[Array, "batch latent"]
     codes: Float[Array, "batch latent"]
     logits: Float[Array, "batch height width channels"]
     log_scale: Float[Array, ""]
@@ -34,16 +44,21 @@ class VAE(nn.Module):
     """
 
     encoder: nn.Module
-    bottleneck: GaussianBottleneck
+    bottleneck: BottleneckLayer
     decoder: nn.Module
     scale: float = 0.1
     learn_scale: bool = False
     censor: Censor | None = None
 
     @property
+    def released(self) -> Bottleneck:
+        """Of the code that is released."""
+        return (self.censor or self).bottleneck.code
+
+    @property
     def latent_dim(self) -> int:
         """Length of a released code."""
-        return (self.censor or self).bottleneck.latent_dim
+        return self.released.latent_dim
 
     def setup(self) -> None:
         start = float(np.log(self.scale))
@@ -60,7 +75,8 @@ class VAE(nn.Module):
         """Encodes pictures in [0, 1], samples their codes and decodes them under the labels."""
         posterior = self.encode(images)
         codes = self.sample(posterior, noise)
-        return Output(posterior, codes, self._logits(codes, label_vectors), self.log_scale)
+        rates = self.released.rate(posterior)
+        return Output(posterior, rates, codes, self._logits(codes, label_vectors), self.log_scale)
 
     def encode(self, images: Float[Array, "batch height width channels"]) -> Posterior:
         """q(z|x) of pictures in [0, 1]."""
@@ -73,7 +89,7 @@ class VAE(nn.Module):
 
     def sample(self, posterior: Posterior, noise: Float[Array, "batch latent"]) -> Float[Array, "batch latent"]:
         """Codes drawn from posteriors with noise from N(0, I)."""
-        return (self.censor or self).bottleneck.sample(posterior, noise)
+        return self.released.sample(posterior, noise)
 
     def decode(
         self, codes: Float[Array, "batch latent"], label_vectors: Float[Array, "batch labels"]
@@ -105,15 +121,23 @@ def create_model(config: Config, *, censored: bool = True) -> VAE:
         censored: False leaves the censor out, as the first stage of training does; otherwise there is one if the
             configuration trains one.
     """
-    model, dtype = config.model, _activation_dtype(config.model.dtype)
+    encoder, decoder = _create_network(config)
     return VAE(
-        encoder=Encoder(model.patch, model.widths, model.blocks, dtype, model.remat),
-        bottleneck=GaussianBottleneck(model.latent_dim),
-        decoder=Decoder(config.data.image_size, model.patch, model.widths, model.blocks, dtype, model.remat),
+        encoder=encoder,
+        bottleneck=BottleneckLayer(create_bottleneck(config.model)),
+        decoder=decoder,
         scale=config.objective.scale,
         learn_scale=config.objective.learn_scale,
         censor=create_censor(config) if censored and config.censor.steps else None,
     )
+
+
+def _create_network(config: Config) -> tuple[nn.Module, nn.Module]:
+    model, dtype, size = config.model, _activation_dtype(config.model.dtype), config.data.image_size
+    if model.network == "classical":
+        return ClassicalEncoder(model.widths, dtype), ClassicalDecoder(size, model.widths, dtype)
+    settings = (model.patch, model.widths, model.blocks, dtype, model.remat)
+    return Encoder(*settings), Decoder(size, *settings)
 
 
 def _activation_dtype(name: str) -> jnp.dtype:
@@ -124,9 +148,8 @@ def _activation_dtype(name: str) -> jnp.dtype:
 
 def create_censor(config: Config) -> Censor:
     """The censor a configuration describes."""
-    settings = config.censor
-    bottleneck = GaussianBottleneck(len(settings.levels) or settings.latent_dim, settings.levels)
-    return Censor(bottleneck, settings.width, config.model.latent_dim)
+    bottleneck = BottleneckLayer(create_bottleneck(config.censor))
+    return Censor(bottleneck, config.censor.width, config.model.latent_dim)
 
 
 def init_params(model: VAE, config: Config, key: PRNGKeyArray) -> PyTree:

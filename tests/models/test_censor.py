@@ -5,14 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from conceal_jax.models.bottleneck import GaussianBottleneck, Posterior, quantise
+from conceal_jax.models.bottleneck import BottleneckLayer, FiniteCode, Gaussian, Posterior, quantise
 from conceal_jax.models.censor import Censor
 
 CODES = jax.random.normal(jax.random.key(0), (4096, 2))
 
 
 def test_a_call_is_encoding_sampling_and_decoding():
-    censor = Censor(GaussianBottleneck(3), width=16, first_dim=5)
+    censor = Censor(BottleneckLayer(Gaussian(3)), width=16, first_dim=5)
     first, labels, noise = (jax.random.normal(jax.random.key(i), (7, size)) for i, size in enumerate((5, 4, 3)))
     params = censor.init(jax.random.key(9), first, labels, noise)
     posterior = censor.apply(params, first, method="encode")
@@ -49,6 +49,5 @@ def test_gradients_pass_through_the_rounding():
 
 def test_samples_of_a_finite_bottleneck_are_finite_codes():
     posterior = Posterior(CODES, jnp.zeros_like(CODES))
-    bottleneck = GaussianBottleneck(2, (2, 5))
-    codes = bottleneck.apply({}, posterior, CODES[::-1], method="sample")
+    codes = FiniteCode(2, (2, 5)).sample(posterior, CODES[::-1])
     np.testing.assert_allclose(codes, quantise(CODES + CODES[::-1], (2, 5)), atol=1e-6)

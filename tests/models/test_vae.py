@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import export
 
 from conceal_jax import config_files
-from conceal_jax.models.bottleneck import LOG_VARIANCE_BOUND
+from conceal_jax.models.bottleneck import LOG_VARIANCE_BOUND, rate_per_dimension
 from conceal_jax.models.vae import create_model, init_params
-from conceal_jax.objective import rate_per_dimension
 
 CONFIG = config_files.load_config("configs/demo.py:shrunken")
 MODEL = create_model(CONFIG)
@@ -31,6 +31,18 @@ def test_training_output_agrees_with_the_parts():
     output = MODEL.apply({"params": PARAMS}, IMAGES, LABELS, NOISE)
     np.testing.assert_allclose(output.codes, apply("sample", apply("encode", IMAGES), NOISE), rtol=1e-6)
     np.testing.assert_allclose(jax.nn.sigmoid(output.logits), apply("decode", output.codes, LABELS), rtol=1e-6)
+
+
+@pytest.mark.parametrize("network", ["patch", "classical"])
+def test_a_program_for_any_number_of_pictures_is_the_model(network):
+    config = dataclasses.replace(CONFIG, model=dataclasses.replace(CONFIG.model, network=network))
+    model = create_model(config)
+    params = init_params(model, config, jax.random.key(0))
+    conceal = jax.jit(lambda *batch: model.apply({"params": params}, *batch, method="conceal"))
+    (rows,) = export.symbolic_shape("rows")
+    batch = (IMAGES, LABELS, NOISE)
+    program = export.export(conceal)(*(jax.ShapeDtypeStruct((rows, *each.shape[1:]), each.dtype) for each in batch))
+    np.testing.assert_allclose(program.call(*batch), conceal(*batch), rtol=1e-5)
 
 
 def test_sample_has_the_posterior_moments():
