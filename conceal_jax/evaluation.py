@@ -11,25 +11,21 @@ import jax
 import numpy as np
 
 from conceal_jax.appearance import APPEARANCE, appearance
-from conceal_jax.attributes import MISSING_CLASS, Attribute, AttributeSet, Categorical
+from conceal_jax.attributes import Attribute, AttributeSet, Categorical
 from conceal_jax.audit import report
 from conceal_jax.audit.audit import Audit, Settings, audit
-from conceal_jax.audit.certificates import (
-    AuditSet,
-    Certificate,
-    CertificateRefusedError,
-    ReleaseDescription,
-    certify_finite_code,
-    certify_noise_mechanism,
-)
+from conceal_jax.audit.certificates import AuditSet, ReleaseDescription
 from conceal_jax.audit.examples import Posterior, draw_folds
+from conceal_jax.audit.issuing import certificates
 from conceal_jax.audit.protocol import asked_for
 from conceal_jax.audit.reading import Reading
 from conceal_jax.audit.release_file import parse_release, read_arrays
 from conceal_jax.audit.subjects import Release
+from conceal_jax.config import Config
 from conceal_jax.data.collection import Collection
 from conceal_jax.data.resident import Resident, load_resident
 from conceal_jax.data.sources import open_with_undeclared
+from conceal_jax.models.bottleneck import Bottleneck
 from conceal_jax.plots import PictureGrid
 from conceal_jax.release.encode import decode_codes, encode_pictures, encode_posteriors
 from conceal_jax.release.run import Run, load_run
@@ -202,7 +198,7 @@ def _release(run: Run, people: Collection, decoded: Resident, index: int) -> Rel
         originals=originals,
         # What is rounded afterwards does not follow its Gaussian.
         posterior=None
-        if run.config.censor.levels
+        if run.model.released.mechanism().kind == "finite"
         else Posterior(*encode_posteriors(run.model, run.params, originals, size)),
         people=people.group[decoded.valid],
         persons_known=people.persons_known,
@@ -220,41 +216,34 @@ def _agreement(run: Run, found: Audit, test: Release) -> dict[str, Reading]:
 
 def _certificates(run: Run, test: Release) -> dict[str, list[dict[str, Any]]]:
     """Certificates of the run's release, or why there are none."""
-    issued, refused = [], []
-    for spec in run.attributes.concealed:
-        try:
-            issued.append(_certificate(spec, run, test).to_json())
-        except CertificateRefusedError as error:
-            refused.append({"attribute": spec.name, "reason": str(error)})
-    return {"issued": issued, "refused": refused}
+    release, audit_set = described(run.model.released), met_by_nobody(run.config)
+    issued, refused = certificates(run.attributes, release, audit_set, test)
+    return {
+        "issued": [certificate.to_json() for certificate in issued],
+        "refused": [{"attribute": name, "reason": reason} for name, reason in refused.items()],
+    }
 
 
-def _certificate(spec: Attribute, run: Run, test: Release) -> Certificate:
-    """Of a finite code, one release of each photo, by one photo of each of the people not learned from."""
-    classes = len(spec.group_names)
-    if not run.config.censor.levels:
-        # The encoder chooses sigma for every photo, nothing clips its mean, and each encoding draws new noise.
-        release = ReleaseDescription("gaussian", neutral_depends_on_photo=False, repeats_identical=False)
-        return certify_noise_mechanism(release, attribute=spec.name, priors=np.full(classes, 1 / classes))
-    labels = spec.groups(test.labels[spec.name])
-    known = np.flatnonzero(labels != MISSING_CLASS)
-    people = known if test.people is None else known[np.unique(test.people[known], return_index=True)[1]]
-    _, values = np.unique(test.inputs("codes"), axis=0, return_inverse=True)
-    return certify_finite_code(
-        values[people],
-        labels[people],
-        classes,
-        attribute=spec.name,
-        release=ReleaseDescription(
-            "finite", neutral_depends_on_photo=False, repeats_identical=False, releases_per_photo=1
-        ),
-        audit_set=AuditSet(
-            population=f"whoever the validation people of {run.config.data.source} with a known label were drawn from",
-            used_in_training=False,
-            used_in_selection=run.config.data.selection,
-            one_photo_per_person=True,
-        ),
-        jointly=len(run.attributes.concealed),
+def described(bottleneck: Bottleneck) -> ReleaseDescription:
+    """What an audit releases: one code of each photo, decoded under the same labels for all."""
+    mechanism = bottleneck.mechanism()
+    return ReleaseDescription(
+        mechanism.kind,
+        neutral_depends_on_photo=False,
+        repeats_identical=False,
+        releases_per_photo=1,
+        clip_radius=mechanism.clip_radius,
+        sigma=mechanism.sigma,
+    )
+
+
+def met_by_nobody(config: Config) -> AuditSet:
+    """The validation people, of whom `certificates` takes one photo each."""
+    return AuditSet(
+        population=f"whoever the validation people of {config.data.source} with a known label were drawn from",
+        used_in_training=False,
+        used_in_selection=config.data.selection,
+        one_photo_per_person=True,
     )
 
 

@@ -1,4 +1,4 @@
-"""Keeping freed memory in the process."""
+"""Keeping freed memory in the process, and giving it back."""
 
 import ctypes
 import os
@@ -23,3 +23,9 @@ def keep_freed_memory() -> None:
     libc = ctypes.CDLL(None)
     for parameter, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, -1), (_M_ARENA_MAX, 1), (_M_TOP_PAD, 256 << 20)):
         libc.mallopt(parameter, value)
+
+
+def give_back_freed_memory() -> None:
+    """Gives what is free now back to the system: after work that took much more memory than training will."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)

@@ -21,6 +21,7 @@ _cache = tempfile.TemporaryDirectory(prefix="conceal_jax_tests_")
 jax.config.update("jax_compilation_cache_dir", _cache.name)
 os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache.name
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 install_import_hook("conceal_jax", f"{tests.typechecking.__name__}.check").__enter__()
 

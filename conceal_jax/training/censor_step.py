@@ -6,20 +6,21 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, PyTree
 
 from conceal_jax.attributes import AttributeSet
-from conceal_jax.config import Config, ObjectiveConfig
-from conceal_jax.models.bottleneck import Posterior
+from conceal_jax.config import Config
+from conceal_jax.models.bottleneck import create_bottleneck
 from conceal_jax.models.censor import Censor
-from conceal_jax.objective import rate_per_dimension, rate_weight, update_multiplier
-from conceal_jax.penalties import contrastive_information, hsic, marginal_kl, moment_mismatch
+from conceal_jax.objective import ramp, rate_weight, update_multiplier
+from conceal_jax.penalties import charged
 from conceal_jax.training.adversary import Adversaries, AdversaryState
 from conceal_jax.training.devices import device_count, example_noise, gathered, psum
 from conceal_jax.training.kept import kept_skills
 from conceal_jax.training.metrics import Sums, masked_sums
 from conceal_jax.training.parallel import Step
 from conceal_jax.training.state import TrainState
+from conceal_jax.training.step import bind_charge
 
 Batch = dict[str, PyTree]
 
@@ -47,7 +48,7 @@ def censor_step(
         The state after the updates, and sums over the censor's part of the whole batch of all devices.
     """
     adversaries = create_adversaries(config, attributes)
-    noise = example_noise(state.key(5), len(batch["mask"]), censor.bottleneck.latent_dim, axis_name)
+    noise = example_noise(state.key(5), len(batch["mask"]), censor.bottleneck.code.latent_dim, axis_name)
     shares = _parts((batch, noise), batch_parts(config))
     see = partial(_forward, censor=censor, attributes=attributes)
     adversary, read = state.adversary, jnp.zeros(())
@@ -56,10 +57,9 @@ def censor_step(
         adversary, read = adversaries.learn(adversary, views, share["labels"], share["mask"], axis_name)
     batch, noise = shares[0]
     mask = batch["mask"]
-    objective = censor_objective(config)
-    weight = rate_weight(state.log_beta, state.step, objective)
+    weight = rate_weight(state.log_beta, state.step, config.censor.beta, config.censor.rate_target)
     count = jnp.maximum(psum(jnp.sum(mask, dtype=jnp.float32), axis_name), 1.0)
-    ramp = _ramp(state.step, config.penalty.warmup_steps)
+    closed_forms = bind_charge(charged(config.penalty), attributes, config.penalty)
 
     def loss(params: PyTree) -> tuple[Array, dict[str, Array]]:
         terms, views = see(params, batch, noise)
@@ -72,11 +72,12 @@ def censor_step(
             terms |= {f"kept_{name}": each for name, each in readable.items()}
             per_example -= config.censor.kept * sum(readable.values())
         if adversary is not None:
-            charge, skills = adversaries.charge(adversary, views, batch["labels"], mask, axis_name)
+            read_by_all, skills = adversaries.charge(adversary, views, batch["labels"], mask, axis_name)
             terms |= {f"skill_{name}": each for name, each in skills.items()}
-            per_example += ramp * config.penalty.adversary * charge
+            per_example += ramp(state.step, config.penalty.warmup_steps) * config.penalty.adversary * read_by_all
         posterior = terms.pop("posterior")
-        closed = ramp * _closed_forms(views["codes"], posterior, batch, attributes, config, axis_name)
+        whole = gathered((views["codes"], posterior, batch["labels"], mask), axis_name)
+        closed = closed_forms(*whole, state.step)
         terms["loss"] = per_example + closed
         total = jnp.sum(jnp.where(mask, per_example, 0.0)) / count + closed / device_count(axis_name)
         # Per number, so that learning rate and clipping mean the same whatever a code's length is.
@@ -86,8 +87,8 @@ def censor_step(
     gradients = psum(gradients, axis_name)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    terms |= {"rate_weight": jnp.broadcast_to(weight, mask.shape)}
-    terms |= {"gradient_norm": jnp.broadcast_to(optax.tree.norm(gradients), mask.shape)}
+    shown = {"rate_weight": weight, "gradient_norm": optax.tree.norm(gradients)}
+    terms |= {name: jnp.broadcast_to(value, mask.shape) for name, value in shown.items()}
     sums = masked_sums(terms, mask, state.step, axis_name)
     if adversary is not None:
         skills = jnp.stack([sums.totals[f"skill_{spec.name}"] for spec in attributes.concealed]) / count
@@ -98,7 +99,9 @@ def censor_step(
         # The adversaries played against these weights, not against their average.
         ema_params=params,
         opt_state=opt_state,
-        log_beta=update_multiplier(state.log_beta, sums.totals["rate"] / count, objective),
+        log_beta=update_multiplier(
+            state.log_beta, sums.totals["rate"] / count, config.censor.rate_target, config.objective.multiplier_rate
+        ),
         adversary=adversary,
     )
     return new_state, sums
@@ -113,7 +116,7 @@ def bind_censor_step(
 
 def create_adversaries(config: Config, attributes: AttributeSet) -> Adversaries:
     """The adversaries of a run: of released codes, and of what the censor decodes from them under the neutral label."""
-    latent_dim = len(config.censor.levels) or config.censor.latent_dim
+    latent_dim = create_bottleneck(config.censor).latent_dim
     return Adversaries(config, attributes, {"codes": latent_dim, "decoded": config.model.latent_dim})
 
 
@@ -127,16 +130,6 @@ def begin_adversaries(config: Config, attributes: AttributeSet) -> AdversaryStat
 def batch_parts(config: Config) -> int:
     """How many batches a step takes: the censor's own, and one for each update of the adversaries."""
     return 1 + (config.adversary.updates if config.penalty.adversary else 0)
-
-
-def censor_objective(config: Config) -> ObjectiveConfig:
-    """The rate's weight, as in the first stage but by the censor's own settings."""
-    settings = config.censor
-    return ObjectiveConfig(
-        beta=settings.beta,
-        rate_target=settings.rate_target,
-        multiplier_rate=config.objective.multiplier_rate,
-    )
 
 
 def _parts(tree: PyTree, count: int) -> list[Any]:
@@ -161,42 +154,7 @@ def _forward(
     terms = {
         "reconstruction": reconstruction(bound(codes, own, method="decode")),
         "neutral_reconstruction": reconstruction(concealed),
-        "rate": rate_per_dimension(posterior).sum(axis=-1),
+        "rate": censor.bottleneck.code.rate(posterior).sum(axis=-1),
         "posterior": posterior,
     }
     return terms, {"codes": codes, "decoded": concealed}
-
-
-def _closed_forms(
-    codes: Float[Array, "batch latent"],
-    posterior: Posterior,
-    batch: Batch,
-    attributes: AttributeSet,
-    config: Config,
-    axis_name: str | None,
-) -> Float[Array, ""]:
-    """The penalties that need the whole batch at once, in nats; every device computes all of them."""
-    penalty = config.penalty
-    whole = gathered((codes, posterior, batch["labels"], batch["mask"]), axis_name)
-    codes, posterior, labels, mask = whole
-    weights = penalty.attribute_weights or (1.0,) * len(attributes.concealed)
-    total = jnp.zeros(())
-    if penalty.hsic:
-        total += penalty.hsic * _weighted(hsic(codes, labels, mask, attributes), weights)
-    if penalty.moments:
-        total += penalty.moments * _weighted(moment_mismatch(codes, labels, mask, attributes), weights)
-    if penalty.contrastive:
-        told = contrastive_information(codes, posterior, labels, mask, attributes)
-        total += penalty.contrastive * _weighted(told, weights)
-    if penalty.marginal_kl:
-        total += penalty.marginal_kl * marginal_kl(posterior, mask)
-    return total
-
-
-def _weighted(estimates: dict[str, Float[Array, ""]], weights: tuple[float, ...]) -> Float[Array, ""]:
-    each = [weight * estimate for weight, estimate in zip(weights, estimates.values(), strict=True)]
-    return jnp.sum(jnp.stack(each))
-
-
-def _ramp(step: Array, warmup_steps: int) -> Array:
-    return jnp.minimum(1.0, (step + 1) / warmup_steps) if warmup_steps else jnp.ones(())

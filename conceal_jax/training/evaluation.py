@@ -13,7 +13,9 @@ from jaxtyping import Array, PRNGKeyArray, PyTree, UInt8
 from conceal_jax.attributes import AttributeSet
 from conceal_jax.compiler import compiler_options
 from conceal_jax.config import Config
-from conceal_jax.data.resident import Resident
+from conceal_jax.data.batches import evaluation_batches
+from conceal_jax.data.collection import Collection
+from conceal_jax.data.resident import Resident, load_resident
 from conceal_jax.models.vae import VAE
 from conceal_jax.training.metrics import Sums, merge_sums
 from conceal_jax.training.parallel import create_replicated, merge_devices, process_rows, shard_batch, whole
@@ -39,12 +41,33 @@ def padded_batches(resident: Resident, batch_size: int) -> Iterator[Batch]:
         }
 
 
+def ordered_batches(pictures: Resident | Collection, config: Config) -> Iterator[Any]:
+    """As `padded_batches`; those of a collection are decoded as they are needed."""
+    if isinstance(pictures, Resident):
+        return padded_batches(pictures, config.evaluation.batch_size)
+    return evaluation_batches(
+        pictures,
+        batch_size=config.evaluation.batch_size,
+        image_size=config.data.image_size,
+        crop=config.data.crop,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+
+
 class Evaluator:
     """Measures parameters on a validation set, always with the same noise."""
 
-    def __init__(self, model: VAE, attributes: AttributeSet, validation: Resident, config: Config, mesh: Mesh) -> None:
-        self._validation, self._mesh = validation, mesh
-        self._batch_size = config.evaluation.batch_size
+    def __init__(
+        self,
+        model: VAE,
+        attributes: AttributeSet,
+        validation: Resident | Collection,
+        config: Config,
+        mesh: Mesh,
+    ) -> None:
+        self._batches, self._mesh = partial(ordered_batches, validation, config), mesh
+        self._shown = _first_good(validation, config)
         self._key = create_replicated(jax.random.key, mesh, np.uint32(config.seed))
         step = partial(evaluation_step, model=model, attributes=attributes, objective=config.objective)
 
@@ -57,7 +80,7 @@ class Evaluator:
     def figures(self, params: PyTree) -> dict[str, float]:
         """Means over the validation set of reconstruction (nats), rate (nats), psnr_db and ssim; and its examples."""
         sums: Sums | None = None
-        for index, batch in enumerate(padded_batches(self._validation, self._batch_size)):
+        for index, batch in enumerate(self._batches()):
             part = self._step(params, shard_batch(batch, self._mesh), np.int32(index), self._key)
             sums = part if sums is None else merge_sums(sums, part)
         assert sums is not None, "an empty validation set is refused when the collection is opened"
@@ -65,10 +88,16 @@ class Evaluator:
 
     def pictures(self, params: PyTree) -> UInt8[np.ndarray, "row column height width channels"]:
         """Rows of validation pictures: as they are, reconstructed, and concealed under the neutral label."""
-        shown = np.flatnonzero(self._validation.valid)[:PREVIEW_PICTURES]
-        labels = {name: values[shown] for name, values in self._validation.labels.items()}
-        rows = self._preview(params, self._validation.images[shown], labels, self._key)
-        return np.asarray(rows)
+        return np.asarray(self._preview(params, self._shown.images, self._shown.labels, self._key))
+
+
+def _first_good(pictures: Resident | Collection, config: Config) -> Resident:
+    if not isinstance(pictures, Resident):
+        first = np.arange(min(len(pictures), config.evaluation.batch_size))
+        pictures = load_resident(pictures.take(first), config.data.image_size, config.data.crop)
+    good = np.flatnonzero(pictures.valid)[:PREVIEW_PICTURES]
+    labels = {name: values[good] for name, values in pictures.labels.items()}
+    return Resident(pictures.images[good], labels, pictures.valid[good])
 
 
 def _preview(

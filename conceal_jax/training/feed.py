@@ -6,7 +6,7 @@ Both see the same batches in the same order with the same flips: the order is a 
 
 import functools
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,13 +17,12 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Int, PyTree
 
 from conceal_jax.config import Config
-from conceal_jax.data.batches import evaluation_batches
 from conceal_jax.data.collection import Collection
 from conceal_jax.data.order import epoch_order, steps_per_epoch
 from conceal_jax.data.resident import Resident, load_resident
 from conceal_jax.models.vae import VAE
 from conceal_jax.training.codes import CodeSet, first_codes
-from conceal_jax.training.evaluation import padded_batches
+from conceal_jax.training.evaluation import ordered_batches
 from conceal_jax.training.metrics import Sums
 from conceal_jax.training.parallel import Compilation, Step, map_step, process_rows, replicate, shard_batch, whole
 from conceal_jax.training.state import TrainState
@@ -182,19 +181,8 @@ class Pictures:
 
     def first_codes(self, model: VAE, params: PyTree, beta: float, mesh: Mesh) -> CodeSet:
         """What the censor learns from: see `codes.first_codes`."""
-        data, batch_size = self._config.data, self._config.evaluation.batch_size
-        batches: Iterator[Mapping[str, Any]]
-        if data.loader == "resident":
-            batches = padded_batches(self._resident, batch_size)
-        else:
-            batches = evaluation_batches(
-                self._collection,
-                batch_size=batch_size,
-                image_size=data.image_size,
-                crop=data.crop,
-                process_index=jax.process_index(),
-                process_count=jax.process_count(),
-            )
+        data = self._config.data
+        batches = ordered_batches(self._resident if data.loader == "resident" else self._collection, self._config)
         size = len(self._collection)
         return first_codes(model, params, batches, size, beta=beta, flip=data.flip, mesh=mesh)
 

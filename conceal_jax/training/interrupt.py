@@ -1,8 +1,12 @@
-"""Stopping on request: the first Ctrl-C or SIGTERM asks the loop to save and stop, the second ends the process."""
+"""Stopping before the end: the first Ctrl-C or SIGTERM asks the loop to save and stop, the second ends the process."""
 
+import os
 import signal
+import sys
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, NoReturn
+
+from conceal_jax.data.patience import DataStalledError
 
 
 class TrainingStopped(KeyboardInterrupt):
@@ -52,3 +56,12 @@ class StopRequest:
         self.requested, self.signal = True, signal.Signals(number)
         for each in self.SIGNALS:
             signal.signal(each, signal.SIG_DFL)
+
+
+def fail(error: Exception) -> NoReturn:
+    """Says what is wrong and ends the process with status 1."""
+    if isinstance(error, DataStalledError):
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        # The read that hangs keeps a thread of TensorFlow, for which Python's way out would wait.
+        os._exit(1)
+    sys.exit(f"error: {error}")

@@ -14,9 +14,11 @@ from jax.sharding import Mesh
 from conceal_jax import config_files, plots
 from conceal_jax.attributes import AttributeSet
 from conceal_jax.config import Config, TrainingConfig
+from conceal_jax.data.collection import Collection
 from conceal_jax.data.report import DataReport
 from conceal_jax.data.resident import Resident, load_resident
 from conceal_jax.data.sources import open_collection
+from conceal_jax.memory import give_back_freed_memory
 from conceal_jax.models.vae import VAE, create_censor, create_model
 from conceal_jax.training import run_directory, stages
 from conceal_jax.training.censor_step import batch_parts, bind_censor_step
@@ -66,17 +68,20 @@ def _train(config: Config, workdir: Path, profile: range) -> TrainState:
     collection = open_collection(config.data, config.attributes, config.seed)
     _account_for_data(collection.report, config, workdir)
     training_set, validation_set = collection.subset("train"), collection.subset("validation")
+    give_back_freed_memory()
     attributes = config.attributes.available(training_set.labels).with_neutral(training_set.labels)
     if is_leader():
         attributes.save(workdir / run_directory.ATTRIBUTES)
     pictures = Pictures(training_set, config)
-    validation = load_resident(validation_set, config.data.image_size, config.data.crop)
+    validation: Resident | Collection = validation_set
+    if config.data.loader == "resident":
+        validation = load_resident(validation_set, config.data.image_size, config.data.crop)
     account = partial(_account_for_data, collection.report, config, workdir)
     account()
     if is_leader():
         config_files.save(config, workdir / run_directory.CONFIG)
     logger.info("training %s: %d pictures, %d for validation", workdir, len(training_set), len(validation_set))
-    with StopRequest() as stop:
+    with StopRequest() as stop, _listed(collection.report, workdir):
         run = _Training(config, attributes, pictures, validation, create_mesh(), account, stop, workdir, profile)
         state = run.see()
         if config.censor.steps and not any_process(stop.requested):
@@ -97,7 +102,7 @@ class _Training:
     config: Config
     attributes: AttributeSet
     pictures: Pictures
-    validation: Resident
+    validation: Resident | Collection
     mesh: Mesh
     account: Callable[[], None]
     stop: StopRequest
@@ -184,11 +189,14 @@ class _Training:
                 jax.default_backend(),
             )
             feed = create_feed(int(state.step))
-            # Once more: reading the pictures is what finds the unreadable ones.
+            # Reading the pictures is what finds the unreadable ones: here a resident set, below a stream.
             self.account()
             evaluator = Evaluator(model, self.attributes, self.validation, self.config, self.mesh)
             with Profiler(self.profile, folder / run_directory.PROFILE) as profiler:
-                return _run(state, feed, evaluator, checkpoints, self.stop, profiler, skipped, schedule, folder)
+                state = _run(state, feed, evaluator, checkpoints, self.stop, profiler, skipped, schedule, folder)
+            with _tolerated("the data's report"):
+                self.account()
+            return state
 
 
 def _account_for_data(report: DataReport, config: Config, workdir: Path) -> None:
@@ -199,6 +207,17 @@ def _account_for_data(report: DataReport, config: Config, workdir: Path) -> None
     if is_leader():
         report.write(workdir / run_directory.DATA_REPORT)
     report.require_mostly_good(config.data.max_bad_fraction)
+
+
+@contextlib.contextmanager
+def _listed(report: DataReport, workdir: Path) -> Iterator[None]:
+    """Whatever ends training, what this process could not read is listed: it may be the cause."""
+    try:
+        yield
+    finally:
+        with _tolerated("the data's report"):
+            if is_leader():
+                report.write(workdir / run_directory.DATA_REPORT)
 
 
 def _run(

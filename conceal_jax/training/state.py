@@ -6,7 +6,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import PRNGKeyArray, PyTree
+from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from conceal_jax.config import Config, TrainingConfig
 from conceal_jax.models.vae import VAE, init_params
@@ -80,8 +80,8 @@ def begin(
     params: PyTree,
     frozen: PyTree,
     optimizer: optax.GradientTransformation,
-    beta: float,
-    seed: int,
+    beta: float | Array,
+    seed: int | Array,
     adversary: PyTree = None,
 ) -> TrainState:
     """The state before the first step of a stage that trains `params` beside `frozen` ones."""

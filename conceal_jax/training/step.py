@@ -1,6 +1,6 @@
 """The training step and the evaluation step: pure functions of state and batch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -10,16 +10,21 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from conceal_jax.attributes import AttributeSet
-from conceal_jax.config import Config, ObjectiveConfig
+from conceal_jax.config import Config, ObjectiveConfig, PenaltyConfig
+from conceal_jax.models.bottleneck import Posterior
 from conceal_jax.models.vae import VAE
-from conceal_jax.objective import objective_terms, objective_value, rate_weight, update_multiplier
+from conceal_jax.objective import Number, objective_terms, objective_value, ramp, rate_weight, update_multiplier
+from conceal_jax.penalties import charge, charged
 from conceal_jax.training.accumulation import accumulated_gradients
-from conceal_jax.training.devices import example_noise, psum
+from conceal_jax.training.devices import device_count, example_noise, gathered, psum
 from conceal_jax.training.metrics import Sums, masked_sums, psnr, ssim
 from conceal_jax.training.parameters import joined
 from conceal_jax.training.state import TrainState
 
 Batch = dict[str, PyTree]
+
+Charge = Callable[..., Float[Array, ""]]
+"""Of codes, posterior, labels and mask of a whole batch, and the step: what it pays besides, in nats."""
 
 
 def train_step(
@@ -31,6 +36,9 @@ def train_step(
     objective: ObjectiveConfig,
     optimizer: optax.GradientTransformation,
     ema_decay: float,
+    beta: Number,
+    rate_target: Number | None = None,
+    penalties: Charge | None = None,
     microbatches: int = 1,
     neutral_share: float = 0.0,
     axis_name: str | None = None,
@@ -41,6 +49,8 @@ def train_step(
         state: before the update.
         batch: {"image": uint8 [B,H,W,C], "labels": {name: [B]}, "mask": bool [B]}; this device's share.
         model, attributes, objective, optimizer, ema_decay: what is trained, and how.
+        beta, rate_target: in place of the objective's; may be traced, and so may the numbers of the model's bottleneck.
+        penalties: what codes pay for what they tell; needs the batch in one part.
         microbatches: parts of the share that are computed one after the other; see `accumulated_gradients`.
         neutral_share: of the examples that are decoded under the neutral label, so that the decoder learns what to
             expect where labels are not told.
@@ -55,22 +65,28 @@ def train_step(
         drawn = example_noise(state.key(7), len(mask), 1, axis_name)
         untold = drawn < jax.scipy.stats.norm.ppf(neutral_share)
         label_vectors = jnp.where(untold, attributes.neutral_vector(), label_vectors)
-    weight = rate_weight(state.log_beta, state.step, objective)
+    weight = rate_weight(state.log_beta, state.step, beta, rate_target, objective.warmup_steps)
     count = psum(jnp.sum(mask, dtype=jnp.float32), axis_name)
 
     def loss(params: PyTree, examples: PyTree) -> tuple[Float[Array, ""], dict[str, Float[Array, " part"]]]:
-        images, label_vectors, noise, mask = examples
+        images, label_vectors, noise, mask, labels = examples
         images = _in_unit_range(images)
         output: Any = model.apply({"params": joined(state.frozen, params)}, images, label_vectors, noise)
         terms = objective_terms(output, images, objective)
         per_example = objective_value(terms, weight)
         # Per pixel value, so that learning rate and clipping mean the same at every picture size.
         total = jnp.sum(jnp.where(mask, per_example, 0.0)) / images[0].size
-        terms = {**terms, "loss": per_example, "psnr_db": psnr(images, jax.nn.sigmoid(output.logits))}
         # A batch of padding alone (one device's share of a tail) has nothing to divide by.
-        return total / jnp.maximum(count, 1.0), terms
+        total /= jnp.maximum(count, 1.0)
+        if penalties is not None:
+            whole = gathered((output.codes, output.posterior, labels, mask), axis_name)
+            paid = penalties(*whole, state.step)
+            per_example += paid
+            total += paid / device_count(axis_name) / images[0].size
+        terms = {**terms, "loss": per_example, "psnr_db": psnr(images, jax.nn.sigmoid(output.logits))}
+        return total, terms
 
-    examples = (jnp.asarray(batch["image"]), label_vectors, noise, mask)
+    examples = (jnp.asarray(batch["image"]), label_vectors, noise, mask, batch["labels"])
     gradients, terms = accumulated_gradients(loss, state.params, examples, microbatches)
     # Each share was divided by the global count, so that the sum over devices is the mean over all examples.
     gradients = psum(gradients, axis_name)
@@ -88,7 +104,7 @@ def train_step(
         params=params,
         ema_params=optax.incremental_update(params, state.ema_params, 1.0 - _ema_decay(state.step, ema_decay)),
         opt_state=opt_state,
-        log_beta=update_multiplier(state.log_beta, mean_rate, objective),
+        log_beta=update_multiplier(state.log_beta, mean_rate, rate_target, objective.multiplier_rate),
     )
     return new_state, sums
 
@@ -100,17 +116,40 @@ def bind_train_step(
     config: Config,
     neutral_share: float = 0.0,
 ) -> Callable[..., tuple[TrainState, Sums]]:
-    """`train_step` of a run: a function of state, batch and `axis_name`."""
+    """`train_step` of a run: a function of state, batch and `axis_name`.
+
+    Where no censor follows, codes pay here for what they tell.
+    """
+    weights = {} if config.censor.steps else charged(config.penalty)
     return partial(
         train_step,
         model=model,
         attributes=attributes,
         objective=config.objective,
+        beta=config.objective.beta,
+        rate_target=config.objective.rate_target,
+        penalties=bind_charge(weights, attributes, config.penalty) if weights else None,
         optimizer=optimizer,
         ema_decay=config.training.ema_decay,
         microbatches=config.training.microbatches,
         neutral_share=neutral_share,
     )
+
+
+def bind_charge(weights: Mapping[str, Any], attributes: AttributeSet, penalty: PenaltyConfig) -> Charge:
+    """The closed-form penalties of a batch at a step.
+
+    Args:
+        weights: of those that are charged, by name (`penalties.charged`); may be traced.
+        attributes: whose concealed ones they are about.
+        penalty: the weights of attributes, and the warm-up.
+    """
+
+    def of_batch(codes: Array, posterior: Posterior, labels: Any, mask: Array, step: Array) -> Array:
+        paid = charge(weights, codes, posterior, labels, mask, attributes, penalty.attribute_weights)
+        return ramp(step, penalty.warmup_steps) * paid
+
+    return of_batch
 
 
 def evaluation_step(

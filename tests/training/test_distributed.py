@@ -3,78 +3,54 @@
 import json
 import os
 import re
-import socket
+import signal
 import subprocess
 import sys
-import time
-from contextlib import ExitStack
 
 import jax
 import numpy as np
 import pytest
 
+from benchmarks.kill_resume import CONFIG as CONFIG_FILE
+from benchmarks.kill_resume import OVERRIDES as SMALL
+from benchmarks.process_faults import SAID, SECONDS, started, wait_for
 from conceal_jax import config_files
 from conceal_jax.training import distributed, loop
 from conceal_jax.training.metrics import read_metrics
 from conceal_jax.training.parallel import create_mesh
 
-STEPS = 20
-OVERRIDES = {
+OVERRIDES = SMALL | {
     # 72 pictures to learn from in batches of 16: some batches have a tail of padding, on one of the processes alone.
     "data.synthetic_count": "80",
     "data.loader": "stream",
-    "model.widths": "(8,)",
-    "model.blocks": "(1,)",
-    "training.steps": str(STEPS),
-    "training.log_every": "1",
+    "training.batch_size": "16",
+    "training.steps": "20",
     "training.checkpoint_every": "5",
     "training.evaluate_every": "10",
     "training.pictures_every": "20",
+    "censor.batch_size": "16",
     "censor.steps": "2",
-    "censor.kept": "0",
     "censor.refit_steps": "0",
     "penalty.adversary": "0",
     "penalty.moments": "5",
 }
-CONFIG = config_files.load_config("configs/demo.py:shrunken", OVERRIDES)
+CONFIG = config_files.load_config(CONFIG_FILE, OVERRIDES)
 SPEEDS = {"images_per_second", "gigaflops_per_second"}
-
-
-def start(killing, workdir, count=2):
-    """The processes of a run, of two devices each, killed with the context; they meet on this machine."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        address = f"localhost:{free.getsockname()[1]}"
-    arguments = [f"--config.{name}={value}" for name, value in OVERRIDES.items()]
-    command = [sys.executable, "train.py", "--config=configs/demo.py:shrunken", *arguments, f"--workdir={workdir}"]
-    processes = []
-    for index in range(count):
-        named = dict(zip(distributed.EXPLICIT, (address, str(count), str(index)), strict=True))
-        environment = os.environ | named | {"JAX_NUM_CPU_DEVICES": "2", "JAX_PLATFORMS": "cpu"}
-        processes.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
-        killing.enter_context(processes[-1])
-        killing.callback(processes[-1].kill)
-    return processes
-
-
-def wait_for(path, processes):
-    deadline = time.monotonic() + 900
-    while not path.exists() and time.monotonic() < deadline:
-        assert all(process.poll() is None for process in processes), [p.communicate()[1] for p in processes]
-        time.sleep(0.01)
 
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory):
-    """A run of two processes that were killed once; and what both have logged after that."""
+    """A run of two processes, of which the first was killed once; what the other said of that; what both log later."""
     workdir = tmp_path_factory.mktemp("together")
-    with ExitStack() as killing:
-        wait_for(workdir / "checkpoints" / "5", start(killing, workdir))
-    with ExitStack() as killing:
-        finishing = start(killing, workdir)
-        logs = [process.communicate(timeout=900)[1] for process in finishing]
-    assert [process.returncode for process in finishing] == [0, 0], logs
-    return workdir, logs
+    with started(workdir, OVERRIDES) as pair:
+        wait_for(workdir / "checkpoints" / "5", pair)
+        pair[0].kill()
+        last_words = pair[1].communicate(timeout=SECONDS)[1]
+        status = pair[1].returncode
+    with started(workdir, OVERRIDES) as pair:
+        logs = [process.communicate(timeout=900)[1] for process in pair]
+        assert [process.returncode for process in pair] == [0, 0], logs
+    return workdir, logs, (status, last_words)
 
 
 @pytest.fixture(scope="module")
@@ -108,8 +84,15 @@ def test_a_run_of_two_processes_is_read_by_one(together, alone):
         np.testing.assert_allclose(leaf, other, rtol=1e-4, atol=1e-5)
 
 
+def test_a_process_does_not_outlive_the_other(together):
+    """The first one's death is noticed at once; others', as benchmarks/process_faults.py shows, by their silence."""
+    status, last_words = together[2]
+    assert status == -signal.SIGABRT
+    assert SAID.search(last_words)
+
+
 def test_one_process_writes(together):
-    workdir, (leader, follower) = together
+    workdir, (leader, follower), _ = together
     assert "2 processes, 4 devices" in leader
     assert "going on from the checkpoint of step" in leader
     # Lines of this project's log begin with the time of day; libraries write what they like.
