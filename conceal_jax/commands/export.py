@@ -1,6 +1,6 @@
 """A trained run as a folder to hand on: safetensors, StableHLO, ONNX, attributes, model card, and checksums.
 
-Needs the extra [export]. Other commands take the folder in place of the run directory.
+Needs the extra [export]. `card`, `serve` and --model take the folder in place of the run directory.
 
 examples:
   conceal export runs/utkface utkface-model/

@@ -30,6 +30,7 @@ COMMANDS = {
     "card": "the model card of a run",
     "doctor": "versions and devices; times one training step",
     "runs": "what the runs in a folder have come to",
+    "sweep": "rate, leakage and distortion of many bottlenecks, as curves",
 }
 
 

@@ -5,10 +5,12 @@ examples:
 """
 
 import argparse
-import json
+from collections.abc import Callable
 from pathlib import Path
 
 from conceal_jax.commands.exit_codes import ExitCode
+from conceal_jax.json_files import read_object, told_of
+from conceal_jax.release.export import is_export
 from conceal_jax.training import run_directory
 from conceal_jax.training.metrics import read_metrics
 
@@ -24,23 +26,34 @@ def run(options: argparse.Namespace) -> ExitCode:
     Raises:
         ValueError: there is no run in the folder.
     """
-    runs = sorted(path.parent for path in options.folder.rglob(run_directory.CONFIG))
+    found = (path.parent for path in options.folder.rglob(run_directory.CONFIG))
+    runs = sorted(workdir for workdir in found if not is_export(workdir))
     if not runs:
         raise ValueError(f"no run in {options.folder}; give a folder with run directories that train.py wrote")
     for workdir in runs:
-        print(f"{workdir}\n  {_progress(workdir)}\n  {_audit(workdir)}")
+        print(f"{workdir}\n  {_told(_progress, workdir)}\n  {_told(_audit, workdir)}")
     return ExitCode.DONE
+
+
+def _told(tell: Callable[[Path], str], workdir: Path) -> str:
+    """One run that cannot be read does not keep the others from being listed."""
+    try:
+        return tell(workdir)
+    except (ValueError, OSError) as error:
+        return str(error)
 
 
 def _progress(workdir: Path) -> str:
     """The last stage that was begun, its step, and the last figures of the validation people."""
-    tree = json.loads((workdir / run_directory.CONFIG).read_text())
-    censor = tree.get("censor", {})
-    stages = [
-        ("refit", workdir / run_directory.REFIT, censor.get("refit_steps")),
-        ("censor", workdir / run_directory.CENSOR, censor.get("steps")),
-        ("see", workdir, tree["training"]["steps"]),
-    ]
+    config = workdir / run_directory.CONFIG
+    tree = read_object(config)
+    with told_of(config):
+        censor = tree.get("censor", {})
+        stages = [
+            ("refit", workdir / run_directory.REFIT, censor.get("refit_steps")),
+            ("censor", workdir / run_directory.CENSOR, censor.get("steps")),
+            ("see", workdir, tree["training"]["steps"]),
+        ]
     for stage, folder, steps in stages:
         path = folder / run_directory.METRICS
         lines = read_metrics(path) if path.is_file() else []
@@ -61,9 +74,10 @@ def _audit(workdir: Path) -> str:
     path = workdir / run_directory.REPORT / "report.json"
     if not path.is_file():
         return f"not audited yet: python evaluate.py --workdir={workdir}"
-    concealed = json.loads(path.read_text()).get("concealed", {})
-    read = [
-        f"{name} {100 * figures['codes']['balanced_accuracy']:.1f} % (floor {100 * figures['floor']:.1f} %)"
-        for name, figures in concealed.items()
-    ]
+    report = read_object(path)
+    with told_of(path):
+        read = [
+            f"{name} {100 * figures['codes']['balanced_accuracy']:.1f} % (floor {100 * figures['floor']:.1f} %)"
+            for name, figures in report.get("concealed", {}).items()
+        ]
     return f"the audit read of codes: {', '.join(read)}"

@@ -1,9 +1,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -127,23 +124,6 @@ def test_a_request_to_stop_leaves_whole_shards(conceal, album, tmp_path, monkeyp
     assert f"not complete: {done} of 10 done" in capsys.readouterr().out
     assert conceal("codes", album, tmp_path / "codes", "--shard-size=1") == ExitCode.DONE
     assert sum(len(names) for names, _ in read_codes(tmp_path / "codes")) == 10
-
-
-def test_a_process_that_is_really_killed_goes_on(conceal, key_file, tmp_path, tiny_run):
-    album = write_album(tmp_path / "album", 600)
-    arguments = [f"--key-file={key_file}", "--shard-size=10"]
-    command = ["codes", str(album), str(tmp_path / "killed"), f"--model={tiny_run}", *arguments]
-    process = subprocess.Popen([sys.executable, "-m", "conceal_jax.commands.main", *command])
-    done = tmp_path / "killed.private" / "done"
-    deadline = time.monotonic() + 120
-    while len(list(done.glob("*.json"))) < 3 and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.kill()
-    process.wait()
-    before = len(list(done.glob("*.json")))
-    assert before >= 3
-    assert conceal("codes", album, tmp_path / "killed", *arguments) == ExitCode.DONE
-    assert sum(len(names) for names, _ in read_codes(tmp_path / "killed")) == 600
 
 
 def test_parquet_holds_the_same(conceal, album, key_file, tmp_path):

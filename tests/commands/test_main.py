@@ -51,6 +51,15 @@ def test_runs_are_listed_with_their_figures(tiny_run, tmp_path, capsys):
     assert "stage see, step 3 of 4: psnr_db 20.12" in out
     assert "gender 61.5 % (floor 56.0 %)" in out
     assert main(["runs", str(tmp_path / "runs" / "one" / "report")]) == ExitCode.FAILED
+    (tmp_path / "runs" / "two").mkdir()
+    (tmp_path / "runs" / "two" / "config.json").write_text("{}")
+    assert main(["runs", str(tmp_path)]) == ExitCode.DONE
+    out = capsys.readouterr().out
+    assert "gender 61.5 %" in out
+    assert "two/config.json is damaged or was changed" in out
+    (tmp_path / "runs" / "two" / "config.json").unlink()
+    (workdir / "manifest.json").touch()  # as in an exported folder
+    assert main(["runs", str(tmp_path)]) == ExitCode.FAILED
 
 
 def test_the_doctor_names_versions_and_times_a_step(monkeypatch, capsys):

@@ -1,0 +1,51 @@
+"""Trains and audits a sweep over bottlenecks, and draws its curves. Writes OUT/curves.html and OUT/curves.csv.
+
+FILE is a Python file with a get_sweep(). Started again, the same command goes on where it stopped.
+
+examples:
+  conceal sweep configs/sweep_demo.py --out sweeps/demo
+  conceal sweep configs/sweep_utkface.py --out sweeps/utkface --set data.path=utkface.zip
+"""
+
+import argparse
+from pathlib import Path
+
+from conceal_jax.commands.exit_codes import ExitCode
+from conceal_jax.compilation_cache import keep_compiled_programs
+from conceal_jax.memory import keep_freed_memory
+from conceal_jax.research.curves import PAGE
+from conceal_jax.research.run import run_sweep
+from conceal_jax.research.sweep import load_sweep
+from conceal_jax.training.parallel import give_devices_threads
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the command."""
+    parser.add_argument("file", metavar="FILE", help="Python file with a get_sweep()")
+    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="directory of the sweep")
+    field = "a field of the base configuration; may be given several times"
+    parser.add_argument("--set", metavar="FIELD=VALUE", action="append", default=[], help=field)
+
+
+def run(options: argparse.Namespace) -> ExitCode:
+    """Does what the command says.
+
+    Raises:
+        ValueError: the sweep is not valid, its data cannot be used, or DIR holds another one.
+    """
+    pairs = [text.partition("=") for text in options.set]
+    bad = [name for name, equals, _ in pairs if not equals]
+    if bad:
+        raise ValueError(f"got --set {bad[0]}; write FIELD=VALUE, such as data.path=utkface.zip")
+    sweep = load_sweep(options.file, {name: value for name, _, value in pairs})
+    give_devices_threads()
+    keep_freed_memory()
+    keep_compiled_programs()
+    results = run_sweep(sweep, options.out)
+    failed = [result for result in results if result.failure]
+    for result in failed:
+        print(f"{result.name} failed: {result.failure}")
+    print(f"{len(results) - len(failed)} of {len(results)} members; the curves: {options.out / PAGE}")
+    if len(failed) == len(results):
+        return ExitCode.FAILED
+    return ExitCode.SKIPPED if failed else ExitCode.DONE

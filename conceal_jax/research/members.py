@@ -1,0 +1,224 @@
+"""Models as functions of their hyper-parameters: pure, of pytrees, for jit, vmap and grad."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from conceal_jax.attributes import AttributeSet
+from conceal_jax.config import Config
+from conceal_jax.data.order import epoch_order, steps_per_epoch
+from conceal_jax.data.resident import Resident
+from conceal_jax.models.bottleneck import Bottleneck, BottleneckLayer, Posterior, create_bottleneck
+from conceal_jax.models.vae import VAE, create_model, init_params
+from conceal_jax.penalties import charged, contrastive_information
+from conceal_jax.training.devices import example_noise
+from conceal_jax.training.metrics import Sums, psnr, ssim
+from conceal_jax.training.state import TrainState, begin, create_optimizer
+from conceal_jax.training.step import Batch, bind_charge, train_step
+
+
+class Member(flax.struct.PyTreeNode):
+    """What may differ among models of one compiled program: numbers, traced ones too, or arrays of several members.
+
+    Attributes:
+        bottleneck: of the code; its numbers may differ, its shapes may not.
+        beta: the rate's weight, its starting value where there is a target.
+        rate_target: nats; None for a fixed beta, which may not differ.
+        penalties: by name, weights of the closed forms that are charged (`conceal_jax.penalties.charged`).
+        seed: of parameters, noise and the order of the pictures.
+    """
+
+    bottleneck: Bottleneck
+    beta: Any
+    rate_target: Any
+    penalties: dict[str, Any]
+    seed: Any
+
+
+class Measures(flax.struct.PyTreeNode):
+    """What a batch shows of a model.
+
+    Attributes:
+        rates: float32 [L], nats of each number of the code.
+        psnr_db, ssim: of pictures decoded under their own labels.
+        leakage: by concealed attribute, nats (`conceal_jax.penalties.contrastive_information`).
+    """
+
+    rates: Any
+    psnr_db: Any
+    ssim: Any
+    leakage: dict[str, Any]
+
+
+class Seen(flax.struct.PyTreeNode):
+    """What a model makes of pictures, picture by picture: codes, the posteriors' numbers, rates, distortion."""
+
+    codes: Any
+    mean: Any
+    log_variance: Any
+    rates: Any
+    psnr_db: Any
+    ssim: Any
+
+
+def member_of(config: Config) -> Member:
+    """The member that a configuration without a censor describes."""
+    return Member(
+        bottleneck=create_bottleneck(config.model),
+        beta=config.objective.beta,
+        rate_target=config.objective.rate_target,
+        penalties=dict(charged(config.penalty)),
+        seed=config.seed,
+    )
+
+
+def shape_of(config: Config) -> tuple[Config, Any]:
+    """Equal, and hashable, for configurations whose members can be stacked."""
+    rest = dataclasses.replace(
+        config,
+        seed=0,
+        model=dataclasses.replace(config.model, noise=1.0),
+        objective=dataclasses.replace(config.objective, beta=1.0, rate_target=None),
+        penalty=dataclasses.replace(config.penalty, hsic=0.0, moments=0.0, contrastive=0.0, marginal_kl=0.0),
+    )
+    return rest, jax.tree.structure(member_of(config))
+
+
+def stacked(members: Sequence[Member]) -> Member:
+    """Members of one shape as one, whose numbers are arrays [members]."""
+    return jax.tree.map(lambda *numbers: jnp.stack([jnp.asarray(number) for number in numbers]), *members)
+
+
+def model_of(member: Member, config: Config) -> VAE:
+    """The model with the member's bottleneck."""
+    return create_model(config, censored=False).clone(bottleneck=BottleneckLayer(member.bottleneck))
+
+
+def begin_member(
+    member: Member, *, config: Config, optimizer: optax.GradientTransformation | None = None
+) -> TrainState:
+    """The state before the first update, as `train.py` draws it for the same seed."""
+    # Nothing traced is needed to draw parameters, and Flax hashes the modules that are initialised.
+    model, key = create_model(config, censored=False), jax.random.fold_in(jax.random.key(member.seed), 0)
+    chosen = optimizer or create_optimizer(config.training)
+    return begin(init_params(model, config, key), {}, chosen, member.beta, member.seed)
+
+
+def update(
+    state: TrainState,
+    member: Member,
+    batch: Batch,
+    *,
+    config: Config,
+    attributes: AttributeSet,
+    optimizer: optax.GradientTransformation | None = None,
+) -> tuple[TrainState, Sums]:
+    """One update on one batch, as `train.py` makes it; see `train_step`.
+
+    Args:
+        state: before the update.
+        member: its hyper-parameters, in place of those in `config`.
+        batch: {"image": uint8 [B,H,W,C], "labels": {name: [B]}, "mask": bool [B]}.
+        config, attributes: all that is not the member's.
+        optimizer: in place of the one that `config` describes.
+    """
+    penalties = bind_charge(member.penalties, attributes, config.penalty) if member.penalties else None
+    return train_step(
+        state,
+        batch,
+        model=model_of(member, config),
+        attributes=attributes,
+        objective=config.objective,
+        beta=member.beta,
+        rate_target=member.rate_target,
+        optimizer=optimizer or create_optimizer(config.training),
+        ema_decay=config.training.ema_decay,
+        penalties=penalties,
+    )
+
+
+def train(
+    member: Member,
+    items: Resident,
+    *,
+    config: Config,
+    attributes: AttributeSet,
+    optimizer: optax.GradientTransformation | None = None,
+) -> tuple[TrainState, Sums]:
+    """All updates in one expression, which can be mapped over members and differentiated by their numbers.
+
+    Derivatives through Adam need an optimiser whose square root has one at 0: `optax.adam(..., eps_root=1e-8)`.
+
+    Args:
+        member: its hyper-parameters.
+        items: pictures and labels.
+        config, attributes, optimizer: as for `update`; `config.training.steps` and `.batch_size` count.
+
+    Returns:
+        The last state, and sums of every step, [steps].
+    """
+    size, batch_size = len(items.valid), config.training.batch_size
+    per_epoch = steps_per_epoch(size, batch_size)
+
+    def body(state: TrainState, _: None) -> tuple[TrainState, Sums]:
+        order, flip = epoch_order(member.seed, state.step // per_epoch, size)
+        rows = state.step % per_epoch * batch_size + jnp.arange(batch_size, dtype=jnp.int32)
+        batch = items.draw(order, flip & config.data.flip, rows)
+        return update(state, member, batch, config=config, attributes=attributes, optimizer=optimizer)
+
+    fresh = begin_member(member, config=config, optimizer=optimizer)
+    return jax.lax.scan(body, fresh, length=config.training.steps)
+
+
+def see(
+    params: PyTree, member: Member, batch: Batch, key: PRNGKeyArray, *, config: Config, attributes: AttributeSet
+) -> Seen:
+    """What a model makes of pictures; codes are samples.
+
+    Args:
+        params: of the model.
+        member, config, attributes: as for `update`.
+        batch: as for `update`; the mask does not count.
+        key: of the noise.
+    """
+    images = jnp.asarray(batch["image"], jnp.float32) / 255.0
+    noise = example_noise(key, len(images), member.bottleneck.latent_dim, None)
+    output: Any = model_of(member, config).apply({"params": params}, images, attributes.encode(batch["labels"]), noise)
+    decoded = jax.nn.sigmoid(output.logits)
+    posterior = output.posterior
+    return Seen(
+        output.codes,
+        posterior.mean,
+        posterior.log_variance,
+        output.rates,
+        psnr(images, decoded),
+        ssim(images, decoded),
+    )
+
+
+def measure(
+    params: PyTree, member: Member, batch: Batch, key: PRNGKeyArray, *, config: Config, attributes: AttributeSet
+) -> Measures:
+    """Rate, distortion and leakage over a batch, smooth in parameters and hyper-parameters.
+
+    The leakage is an estimate to compare models by, not what attackers read: audits say that.
+
+    Args: as for `see`; the mask says which rows count.
+    """
+    seen = see(params, member, batch, key, config=config, attributes=attributes)
+    mask = jnp.asarray(batch["mask"])
+
+    def mean(values: Float[Array, "batch ..."]) -> Array:
+        weights = mask.astype(jnp.float32).reshape(-1, *[1] * (values.ndim - 1))
+        return jnp.sum(values * weights, axis=0) / jnp.maximum(jnp.sum(weights), 1.0)
+
+    told = contrastive_information(
+        seen.codes, Posterior(seen.mean, seen.log_variance), batch["labels"], mask, attributes
+    )
+    return Measures(mean(seen.rates), mean(seen.psnr_db), mean(seen.ssim), told)
