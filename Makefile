@@ -30,9 +30,10 @@ bench: $(BENCH_INSTALLED)  ## Measure speed on this CPU, against PyTorch, into b
 	$(BENCH_BIN)python -m benchmarks.encode_speed --json=build/encode_speed.json
 	$(BENCH_BIN)python -m benchmarks.input_pipeline --json=build/input_pipeline.json
 
-extras-check: $(EXTRAS_CONSTRAINTS)  ## Test ONNX and the page with their extras, in an environment of their own.
+extras-check: $(EXTRAS_CONSTRAINTS)  ## Test ONNX and the page (in a browser), in an environment of their own.
 	$(PYTHON) -m venv --clear build/extras
 	build/extras/bin/python -m pip install --quiet --no-compile --constraint $(EXTRAS_CONSTRAINTS) --editable '.[dev-extras]'
+	bash .ci/install_browser build/extras/bin/python
 	build/extras/bin/python -m pytest tests/release/test_export.py tests/release/test_page.py
 
 check: $(INSTALLED)  ## Check format, lint and types.

@@ -111,7 +111,7 @@ def information(labels: np.ndarray, log_probabilities: np.ndarray, log_priors: n
     """
     rows = np.arange(len(labels))
     gains = log_probabilities[rows, labels] - log_priors[rows, labels]
-    return _mean(gains)
+    return mean(gains)
 
 
 def excess(figure: Estimate, floor: Estimate) -> Estimate:
@@ -181,14 +181,14 @@ def r2(values: np.ndarray, predictions: np.ndarray, comparisons: int = 1) -> Est
 
 def mean_absolute_error(values: np.ndarray, predictions: np.ndarray) -> Estimate:
     """Mean distance between `values` and `predictions`, both float [N]; Student's interval of a mean."""
-    error = _mean(np.abs(np.asarray(values, np.float64) - predictions))
+    error = mean(np.abs(np.asarray(values, np.float64) - predictions))
     return Estimate(error.value, (max(error.ci95[0], 0.0), error.ci95[1]))
 
 
-def _mean(values: np.ndarray) -> Estimate:
-    """The mean of values [N] with Student's interval."""
-    mean, reach = values.mean(), _t(len(values)) * values.std(ddof=1) / np.sqrt(len(values))
-    return Estimate(float(mean), (float(mean - reach), float(mean + reach)))
+def mean(values: np.ndarray) -> Estimate:
+    """The mean of values [N], N > 1, with Student's interval."""
+    middle, reach = values.mean(), _t(len(values)) * values.std(ddof=1) / np.sqrt(len(values))
+    return Estimate(float(middle), (float(middle - reach), float(middle + reach)))
 
 
 def _t(count: int, comparisons: int = 1) -> float:

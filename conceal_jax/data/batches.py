@@ -49,10 +49,9 @@ def evaluation_batches(
         image_size, crop: see `decode_picture`.
         process_index, process_count: which share.
     """
-    share = process_share(batch_size, process_index, process_count)
+    share, order = process_share(batch_size, process_index, process_count), np.arange(len(collection))
     for start in range(0, len(collection), batch_size):
-        rows = start + share
-        yield read_batch(collection, rows, np.arange(len(collection)), image_size, crop)
+        yield read_batch(collection, start + share, order, image_size, crop)
 
 
 def read_batch(collection: Collection, rows: np.ndarray, order: np.ndarray, image_size: int, crop: str) -> Batch:

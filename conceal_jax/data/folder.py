@@ -20,10 +20,10 @@ def read_folder(archive: Archive, table: Table) -> Items:
     report = DataReport(table.origin, skipped=dict(table.bad_rows))
     rows = _rows_by_path(archive, table, report)
     report.found = len(rows) + len(report.skipped)
-    paths = sorted(rows)
+    paths, labels = sorted(rows), table.labels()
     names = short_names(paths)
     for path, name in zip(paths, names, strict=True):
-        if len({tuple(cells[row] for cells in table.labels().values()) for row in rows[path]}) > 1:
+        if len({tuple(cells[row] for cells in labels.values()) for row in rows[path]}) > 1:
             report.skip(name, f"{len(rows[path])} rows of {table.origin} label it differently")
     kept = [index for index, name in enumerate(names) if name not in report.skipped]
     if unlabelled := len(set(archive.pictures) - set(paths)):
@@ -32,7 +32,7 @@ def read_folder(archive: Archive, table: Table) -> Items:
         archive,
         [paths[index] for index in kept],
         [names[index] for index in kept],
-        {name: [cells[rows[paths[index]][0]] for index in kept] for name, cells in table.labels().items()},
+        {name: [cells[rows[paths[index]][0]] for index in kept] for name, cells in labels.items()},
         report,
     )
 

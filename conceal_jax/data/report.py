@@ -79,7 +79,8 @@ class DataReport:
 
     def to_json(self) -> str:
         """The report as JSON; skipped items in order of name."""
-        skipped = [{"name": name, "reason": reason} for name, reason in sorted(self.skipped.items())]
+        # Of a copy: threads that read pictures may be adding to it.
+        skipped = [{"name": name, "reason": reason} for name, reason in sorted(self.skipped.copy().items())]
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return json.dumps({"version": __version__, **fields, "used": self.used, "skipped": skipped}, indent=2)
 

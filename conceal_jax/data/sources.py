@@ -108,7 +108,8 @@ def _read_items(config: DataConfig, attributes: AttributeSet, seed: int) -> Item
 def _draw_synthetic(config: DataConfig, seed: int) -> Items:
     """Synthetic faces; the last ones are for validation."""
     count = config.synthetic_count
-    factors = synthetic.draw_factors(count, seed)
+    correlation = {(each.kept, each.concealed): each.share for each in config.correlations}
+    factors = synthetic.draw_factors(count, seed, correlation)
     pictures = synthetic.render_faces(factors, seed, config.image_size)
     levels = {**synthetic.CONCEALED, **synthetic.KEPT}
     columns = {name: _factor_cells(values, levels[name]) for name, values in factors.items()}

@@ -13,6 +13,7 @@ import numpy as np
 
 from conceal_jax import __version__, config_files
 from conceal_jax.attributes import AttributeSet
+from conceal_jax.json_files import read_object, told_of
 from conceal_jax.models.vae import create_model
 from conceal_jax.release.job import MANIFEST, checksum
 from conceal_jax.release.model_card import model_card, preprocessing, read_report
@@ -38,8 +39,10 @@ def export_run(workdir: Path, out: Path) -> list[str]:
         The names of the files.
 
     Raises:
-        ValueError: there is no trained run, `out` exists, or the extra [export] is not installed.
+        ValueError: there is no trained run but, say, an export, `out` exists, or the extra [export] is not installed.
     """
+    if is_export(workdir):
+        raise ValueError(f"{workdir} is an exported folder already; copy it, or give the run directory")
     if out.exists():
         raise ValueError(f"{out} exists; choose another output, or remove it")
     require_onnx()
@@ -70,7 +73,12 @@ def load_export(folder: Path) -> Run:
         ValueError: it is no such folder, a file is missing or was changed, or safetensors is not installed.
     """
     manifest = _read_manifest(folder)
-    for name, digest in manifest["files"].items():
+    with told_of(folder / MANIFEST):
+        files, step = dict(manifest["files"]), int(manifest["step"])
+        unsealed = {run_directory.CONFIG, run_directory.ATTRIBUTES, PARAMETERS} - files.keys()
+        if unsealed:
+            raise ValueError(f"it has no checksum of {', '.join(sorted(unsealed))}")
+    for name, digest in files.items():
         path = folder / name
         if not path.is_file() or checksum(path) != digest:
             raise ValueError(f"{path} is missing or was changed since it was exported; export the run again")
@@ -78,7 +86,7 @@ def load_export(folder: Path) -> Run:
     attributes = AttributeSet.load(folder / run_directory.ATTRIBUTES)
     flat = _safetensors().load_file(folder / PARAMETERS)
     params = flax.traverse_util.unflatten_dict(flat, sep="/")
-    return Run(config, attributes, create_model(config), params, manifest["step"])
+    return Run(config, attributes, create_model(config), params, step)
 
 
 def _write_files(run: Run, report: dict[str, Any] | None, folder: Path) -> None:
@@ -99,7 +107,7 @@ def _write_files(run: Run, report: dict[str, Any] | None, folder: Path) -> None:
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
-    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+    manifest = read_object(folder / MANIFEST)
     if manifest.get("kind") != KIND:
         raise ValueError(f"{folder} holds {manifest.get('kind')}, not a model; give what `conceal export` wrote")
     return manifest

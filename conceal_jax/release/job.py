@@ -20,6 +20,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from conceal_jax.json_files import read_object
+
 MANIFEST = "manifest.json"
 MAPPING = "mapping.csv"
 SKIPPED = "skipped.csv"
@@ -210,7 +212,7 @@ def _begin(private: Path, entries: Sequence[Entry], description: Mapping[str, An
 
 
 def _resume(private: Path, sources: Sequence[str], description: Mapping[str, Any]) -> tuple[Entry, ...]:
-    begun = json.loads((private / _JOB).read_text())
+    begun = read_object(private / _JOB)
     differing = [name for name in description if begun.get(name) != description[name]]
     if differing:
         raise ValueError(

@@ -1,6 +1,5 @@
 """The model card of a run: what it conceals, what an audit read of it, how to use it, and what it does not promise."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from string import Template
@@ -8,6 +7,7 @@ from typing import Any
 
 from conceal_jax import __version__
 from conceal_jax.attributes import Attribute, Categorical
+from conceal_jax.json_files import read_object
 from conceal_jax.release.run import Run, model_hash
 
 Report = Mapping[str, Any]
@@ -30,8 +30,7 @@ def preprocessing(run: Run) -> dict[str, Any]:
 
 def read_report(path: Path) -> dict[str, Any] | None:
     """The audit's report.json, if there is one."""
-    report: dict[str, Any] | None = json.loads(path.read_text()) if path.is_file() else None
-    return report
+    return read_object(path) if path.is_file() else None
 
 
 def model_card(run: Run, report: Report | None) -> str:
@@ -60,7 +59,8 @@ def _example(spec: Attribute) -> str:
 
 def _details(run: Run) -> str:
     config, size = run.config, run.config.data.image_size
-    finite = f" of {_listing(map(str, config.censor.levels))} values" if config.censor.levels else ""
+    levels = (config.censor if config.censor.steps else config.model).levels
+    finite = f" of {_listing(map(str, levels))} values" if levels else ""
     method = "sampled latents joined with labels (arXiv 1909.09156)"
     rows = [
         ("model", f"`{model_hash(run)}`, step {run.step}, conceal_jax {__version__}"),

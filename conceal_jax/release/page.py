@@ -188,7 +188,7 @@ def _controls(spec: Attribute, gradio: Any) -> list[Any]:
         return [gradio.Radio([NEUTRAL, *spec.classes], value=NEUTRAL, label=spec.name)]
     middle = round((spec.low + spec.high) / 3)
     asked = gradio.Checkbox(False, label=f"ask for {spec.name}")
-    value = gradio.Slider(spec.low, spec.high, middle, label=f"{spec.name} {spec.unit}".strip())
+    value = gradio.Slider(spec.low, spec.high, middle, label=f"{spec.name} ({spec.unit})" if spec.unit else spec.name)
     value.input(lambda: True, None, asked, show_progress="hidden", api_visibility="private")
     return [asked, value]
 

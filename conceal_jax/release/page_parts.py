@@ -17,13 +17,17 @@ STYLE = """
 .pair img { width: 16rem; height: 16rem; image-rendering: pixelated; border-radius: .4rem; }
 .readings { table-layout: fixed; width: 100%; max-width: 42rem; margin: 1rem 0; border: none !important; }
 .readings th, .readings td, .readings tr { text-align: left; padding: .1rem 0; border: none !important; }
+.readings td { white-space: nowrap; }
 .readings th { font-weight: normal !important; }
+.readings th .small { display: block; }
 .readings caption { text-align: left; font-weight: bold; }
 .bar { display: inline-block; height: .7rem; background: #4a76b8; border-radius: .15rem; vertical-align: middle; }
+.download { padding: 0 !important; }
 .small { font-size: .85rem; opacity: .75; }
 """
 
-_BAR_REM = 5.0
+_FIGURE_REM = 3.5
+"""That a bar leaves of its cell to the figure behind it."""
 
 Readings = Mapping[Source, Mapping[str, np.ndarray]]
 
@@ -85,5 +89,5 @@ def _table(name: str, classes: tuple[str, ...], readers: Readers, readings: Read
 
 
 def _bar(probability: float) -> str:
-    width = f"{_BAR_REM * probability:.2f}rem"
+    width = f"calc((100% - {_FIGURE_REM}rem) * {probability:.3f})"
     return f'<td><span class="bar" style="width:{width}"></span> {100 * probability:.0f} %</td>'

@@ -4,9 +4,10 @@ Both hold the parameters, compute in float32 and take any number of rows. The no
 an encoder draws it.
 """
 
+import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -91,16 +92,15 @@ def to_onnx(program: Program) -> bytes:
         ValueError: the extra [export] is not installed, or the results differ by more than `TOLERANCE`.
     """
     jax2onnx, _ = require_onnx()
-    # Its shape inference warns of every constant.
-    logging.getLogger("onnx_ir").setLevel(logging.ERROR)
     rows: Any = _ROWS
-    content: bytes = jax2onnx.to_onnx(
-        program.function,
-        [jax.ShapeDtypeStruct((rows, *row.shape), row.dtype) for row in program.inputs.values()],
-        model_name=f"conceal_jax_{program.name}",
-        input_names=list(program.inputs),
-        output_names=[program.output],
-    ).SerializeToString()
+    with _only_errors_are_logged():
+        content: bytes = jax2onnx.to_onnx(
+            program.function,
+            [jax.ShapeDtypeStruct((rows, *row.shape), row.dtype) for row in program.inputs.values()],
+            model_name=f"conceal_jax_{program.name}",
+            input_names=list(program.inputs),
+            output_names=[program.output],
+        ).SerializeToString()
     differing = share_that_differs(program, content)
     # A number of a finite code that lies between two values may be rounded to the other one.
     if differing > 1e-3:
@@ -121,6 +121,17 @@ def require_onnx() -> tuple[Any, Any]:
         return import_module("jax2onnx"), import_module("onnxruntime")
     except ImportError as error:
         raise ValueError(f"ONNX needs the extra [export] ({error}): pip install 'conceal_jax[export]'") from error
+
+
+@contextlib.contextmanager
+def _only_errors_are_logged() -> Iterator[None]:
+    """jax2onnx tells of each conversion and of plugins that nobody has, and its shape inference warns of constants."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _random_rows(program: Program) -> dict[str, np.ndarray]:

@@ -1,13 +1,13 @@
 """Codes in files: one shard a file, as NumPy's `.npz` or as Parquet, and the folder of them with its manifest."""
 
 import io
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from conceal_jax.json_files import read_object, told_of
 from conceal_jax.release.job import MANIFEST, checksum
 
 FORMATS = ("npz", "parquet")
@@ -59,7 +59,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not path.is_file():
         raise ValueError(f"no {MANIFEST} in {folder}; give a folder that `conceal codes` wrote")
-    manifest: dict[str, Any] = json.loads(path.read_text())
+    manifest = read_object(path)
     if manifest.get("kind") != "codes":
         raise ValueError(f"{folder} holds {manifest.get('kind')}, not codes; give a folder that `conceal codes` wrote")
     return manifest
@@ -71,9 +71,11 @@ def read_codes(folder: Path) -> Iterator[tuple[list[str], np.ndarray]]:
     Raises:
         ValueError: it is no such folder, or a shard is not the file that was written.
     """
-    for shard in read_manifest(folder)["shards"]:
-        path = folder / shard["file"]
-        if not path.is_file() or checksum(path) != shard["sha256"]:
+    manifest = read_manifest(folder)
+    with told_of(folder / MANIFEST):
+        shards = [(folder / shard["file"], shard["sha256"]) for shard in manifest["shards"]]
+    for path, digest in shards:
+        if not path.is_file() or checksum(path) != digest:
             raise ValueError(f"{path} is missing or was changed since it was written; make the codes again")
         yield read_shard(path)
 

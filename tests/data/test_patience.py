@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import threading
 import time
 
@@ -30,6 +32,27 @@ def test_a_read_that_hangs_is_given_up():
     with pytest.raises(DataStalledError, match="no batch came within"):
         next(items)
     never.set()
+
+
+HANGING = """
+import runpy, threading
+from conceal_jax.data import patience
+from conceal_jax.training import loop
+
+def train(*arguments):
+    # As those of TensorFlow, no daemon: Python waits for it when it ends.
+    threading.Thread(target=threading.Event().wait).start()
+    next(patience.patiently(threading.Event().wait, warn_after=0.01, give_up_after=0.03))
+
+loop.train = train
+runpy.run_path("train.py", run_name="__main__")
+"""
+
+
+def test_training_ends_although_the_read_hangs_on():
+    result = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith("error: no batch came within")
 
 
 def test_a_dead_worker_is_an_error():

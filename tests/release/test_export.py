@@ -113,6 +113,12 @@ def test_codes_are_not_taken_for_a_model(tmp_path):
         Concealer.load(tmp_path)
 
 
+def test_a_step_that_is_no_number_of_steps_is_told_of(tmp_path):
+    (tmp_path / "manifest.json").write_text('{"kind": "model", "step": 1e999, "files": {}}')
+    with pytest.raises(ValueError, match=r"manifest.json is damaged or was changed \(OverflowError"):
+        export.load_export(tmp_path)
+
+
 def test_an_export_is_there_whole_or_not_at_all(tiny_run, tmp_path, monkeypatch, exported):
     def fail(program):
         raise ValueError("no ONNX today")
@@ -124,6 +130,8 @@ def test_an_export_is_there_whole_or_not_at_all(tiny_run, tmp_path, monkeypatch,
     assert not list(tmp_path.iterdir())
     with pytest.raises(ValueError, match="exists; choose another output"):
         export.export_run(tiny_run, exported)
+    with pytest.raises(ValueError, match="exported folder already"):
+        export.export_run(exported, tmp_path / "out")
 
 
 def test_stablehlo_needs_jax_alone(exported, concealer, pictures):
