@@ -6,7 +6,8 @@
 
 All settings censor the codes of one first stage. They are judged on a tenth of the training people that neither stage
 learned from; nobody among the validation people is looked at. "neutral" is what the same attackers read of the first
-codes that the censor decodes under the neutral label.
+codes that the censor decodes under the neutral label, "floor" what the kept labels alone tell. Prints a line of JSON
+for each setting; `benchmarks.front_figure` draws them.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from conceal_jax import config_files
 from conceal_jax.appearance import appearance
 from conceal_jax.audit.attackers import quick_suite
 from conceal_jax.audit.examples import Examples
+from conceal_jax.audit.floors import floor_attackers, floor_of, kept_features
 from conceal_jax.audit.protocol import attack
 from conceal_jax.audit.targets import Target
 from conceal_jax.config import Config
@@ -49,10 +51,17 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
     "adversary, confusion": {"penalty.adversary": "3000", "adversary.loss": "confusion"},
     "adversary, restarts": {"penalty.adversary": "3000", "adversary.restart_every": "200"},
     "adversary, target": {"penalty.adversary": "1000", "penalty.target": "0.05"},
+    "adversary, learning rate .003": {"penalty.adversary": "3000", "adversary.learning_rate": "3e-3"},
+    "adversary, learning rate .01": {"penalty.adversary": "3000", "adversary.learning_rate": "1e-2"},
+    "adversary, narrow": {"penalty.adversary": "3000", "censor.width": "128"},
     "hsic": {"penalty.hsic": "3000"},
+    "hsic 30000": {"penalty.hsic": "30000"},
     "moments": {"penalty.moments": "1000"},
+    "moments 10000": {"penalty.moments": "10000"},
     "contrastive": {"penalty.contrastive": "1000"},
+    "contrastive 10000": {"penalty.contrastive": "10000"},
     "marginal_kl": {"penalty.marginal_kl": "8"},
+    "marginal_kl 80": {"penalty.marginal_kl": "80"},
     "adversary and hsic": {"penalty.adversary": "3000", "penalty.hsic": "1000"},
     "adversary and moments": {"penalty.adversary": "3000", "penalty.moments": "300"},
 }
@@ -76,6 +85,7 @@ def measured(workdir: Path, config: Config) -> dict[str, Any]:
     figures = Evaluator(run.model, run.attributes, test_set, config, create_mesh()).figures(run.params)
     learn, judged = (_examples(run, part, jax.random.key(index)) for index, part in enumerate((train_set, test_set)))
     attackers = quick_suite(0)
+    floors = attack(learn["kept"], judged["kept"], floor_attackers(0))
     return {
         "psnr_db": figures["psnr_db"],
         "rate_nats": figures["rate"],
@@ -85,6 +95,7 @@ def measured(workdir: Path, config: Config) -> dict[str, Any]:
             }
             for view in ("codes", "neutral")
         },
+        "floor": {name: floor_of(reading).floor.value for name, reading in floors.items()},
         **_kept(learn["neutral"].inputs, judged["neutral"].inputs, train_set, test_set),
     }
 
@@ -98,7 +109,12 @@ def _examples(run: Run, part: Resident, key: jax.Array) -> dict[str, Examples]:
     neutral = np.broadcast_to(run.attributes.neutral_vector(), (len(codes), run.attributes.width))
     assert run.model.censor is not None
     decoded = run.model.censor.apply({"params": run.params["censor"]}, codes, neutral, method="decode")
-    return {"codes": Examples(codes, targets), "neutral": Examples(np.asarray(decoded), targets)}
+    inputs = {
+        "codes": codes,
+        "neutral": np.asarray(decoded),
+        "kept": kept_features(run.attributes.kept, part.labels),
+    }
+    return {view: Examples(values, targets) for view, values in inputs.items()}
 
 
 def _kept(learn: np.ndarray, judged: np.ndarray, train_set: Resident, test_set: Resident) -> dict[str, float]:

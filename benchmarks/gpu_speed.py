@@ -80,8 +80,8 @@ def bandwidth(options: argparse.Namespace) -> float:
 def train_figures(config: Config, options: argparse.Namespace) -> dict[str, float]:
     """Images/s of training steps, and FLOPs and bytes of a picture."""
     batch = config.training.batch_size
-    lowered = jax_workloads.lowered_step(config, "default")
-    images = rate(jax_workloads.Training(config, "default"), options.seconds) * batch
+    lowered = jax_workloads.lowered_step(config)
+    images = rate(jax_workloads.Training(config), options.seconds) * batch
     return {"images": images, **_costs(lowered, lowered.compile(), batch)}
 
 
@@ -127,8 +127,8 @@ def torch_figures(case: Case, options: argparse.Namespace) -> dict[str, float]:
 
     config, device = _config(case, options), "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_float32_matmul_precision("high")
-    training = torch_workloads.Training(config, "default", device, compiled=True)
-    encoding = torch_workloads.encoding(config, "default", case.batch, device, compiled=True)
+    training = torch_workloads.Training(config, device, compiled=True)
+    encoding = torch_workloads.encoding(config, case.batch, device, compiled=True)
     return {
         "torch_train": rate(training, options.seconds) * case.batch,
         "torch_encode_host": rate(encoding, options.seconds) * case.batch,
@@ -148,7 +148,7 @@ def _measure(case: Case, options: argparse.Namespace, limits: dict[str, float]) 
 
 def _jax_figures(config: Config, options: argparse.Namespace, limits: dict[str, float]) -> dict[str, float]:
     training, encode = train_figures(config, options), encode_figures(config, options)
-    host = rate(jax_workloads.encoding(config, "default", config.training.batch_size), options.seconds)
+    host = rate(jax_workloads.encoding(config, config.training.batch_size), options.seconds)
     return {
         **_shares("train", training, limits, jax.device_count()),
         **_shares("encode", encode, limits, 1),

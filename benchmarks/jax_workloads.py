@@ -3,13 +3,12 @@
 import jax
 import numpy as np
 
-from benchmarks.classical_network import ClassicalDecoder, ClassicalEncoder
 from benchmarks.timing import ROOT, Work
 from conceal_jax import config_files
 from conceal_jax.attributes import Categorical
 from conceal_jax.config import Config
 from conceal_jax.data.resident import Resident
-from conceal_jax.models.vae import VAE, create_model, init_params
+from conceal_jax.models.vae import create_model, init_params
 from conceal_jax.release.encode import encode_pictures
 from conceal_jax.training.feed import ResidentFeed
 from conceal_jax.training.metrics import merge_sums
@@ -17,22 +16,18 @@ from conceal_jax.training.parallel import create_mesh, replicate
 from conceal_jax.training.state import create_optimizer, create_state
 from conceal_jax.training.step import bind_train_step
 
-NETWORKS = ("default", "classical")
+NETWORKS: dict[str, dict[str, str]] = {
+    "default": {},
+    "classical": {"model.network": "classical", "model.widths": "(32, 64, 128, 256, 512)"},
+}
+"""What they change of a configuration."""
+
 CONFIG = "configs/utkface.py"
 
 
 def load_config(file: str, overrides: dict[str, str] | None = None) -> Config:
     """A shipped configuration that is not going to read its pictures."""
     return config_files.load_config(str(ROOT / file), {"data.path": "-", **(overrides or {})})
-
-
-def create_network(config: Config, network: str) -> VAE:
-    """The first stage's model, with the encoder and decoder of the network of that name."""
-    model = create_model(config, censored=False)
-    if network == "default":
-        return model
-    dtype = model.encoder.dtype
-    return model.clone(encoder=ClassicalEncoder(dtype), decoder=ClassicalDecoder(config.data.image_size, dtype))
 
 
 def random_pictures(config: Config, count: int) -> Resident:
@@ -55,8 +50,8 @@ def training_set_size(config: Config) -> int:
 class Training:
     """Steps of the first stage, fed and summed up as the training loop does."""
 
-    def __init__(self, config: Config, network: str) -> None:
-        model, mesh = create_network(config, network), create_mesh()
+    def __init__(self, config: Config) -> None:
+        model, mesh = create_model(config, censored=False), create_mesh()
         optimizer, batch_size = create_optimizer(config.training), config.training.batch_size
         step = bind_train_step(model, config.attributes, optimizer, config)
         self._feed = ResidentFeed(random_pictures(config, training_set_size(config)), step, batch_size, config, mesh)
@@ -74,9 +69,9 @@ class Training:
         jax.block_until_ready((self._state, window))
 
 
-def encoding(config: Config, network: str, batch_size: int) -> Work:
+def encoding(config: Config, batch_size: int) -> Work:
     """Batches of pictures in the host's memory to codes there."""
-    model = create_network(config, network)
+    model = create_model(config, censored=False)
     params = init_params(model, config, jax.random.key(0))
     pool = random_pictures(config, max(1, 512 // batch_size) * batch_size).images
 
@@ -89,9 +84,9 @@ def encoding(config: Config, network: str, batch_size: int) -> Work:
     return encode
 
 
-def lowered_step(config: Config, network: str) -> jax.stages.Lowered:
+def lowered_step(config: Config) -> jax.stages.Lowered:
     """The training step on one device, on a batch that comes from outside."""
-    model, optimizer = create_network(config, network), create_optimizer(config.training)
+    model, optimizer = create_model(config, censored=False), create_optimizer(config.training)
     step = jax.jit(bind_train_step(model, config.attributes, optimizer, config), static_argnames="axis_name")
     pictures = random_pictures(config, config.training.batch_size)
     batch = {"image": pictures.images, "labels": pictures.labels, "mask": pictures.valid}

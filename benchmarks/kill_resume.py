@@ -2,9 +2,9 @@
 
     python -m benchmarks.kill_resume --kills=100
 
-A run of a tiny configuration goes through all three stages on a CPU and saves a checkpoint at each step, so that a
-good part of its time goes into saving. Kills (SIGKILL) fall on a random file that it makes, or on a random second of
-it, by turns. Prints one line a kill, and a summary as JSON.
+A run of a tiny configuration goes through all three stages on a CPU and saves a checkpoint at each step. Kills
+(SIGKILL) fall on a random one of the files that it makes: by turns, on the next moment at which a checkpoint is being
+written, or up to .3 s later. Prints one line a kill, and a summary as JSON.
 """
 
 import argparse
@@ -33,7 +33,10 @@ from conceal_jax.training.stages import trained_state
 
 ROOT = Path(__file__).parents[1]
 CONFIG = "configs/demo.py:shrunken"
+# One attribute: the programs of more are no other, but take minutes to compile on a busy core.
 OVERRIDES = {
+    "attributes.concealed": '[{"kind": "categorical", "name": "gender", "classes": ["male", "female"]}]',
+    "attributes.kept": "[]",
     "data.synthetic_count": "48",
     "model.widths": "(8,)",
     "model.blocks": "(0,)",
@@ -47,31 +50,57 @@ OVERRIDES = {
     "censor.steps": "4",
     "censor.refit_steps": "4",
     "censor.batch_size": "8",
+    "censor.kept": "0",
+    "penalty.attribute_weights": "()",
     "adversary.widths": "(0,)",
+    "adversary.updates": "1",
     "evaluation.batch_size": "8",
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class Moment:
-    """When to kill: once so many files and folders have been made, or after so many seconds."""
+    """When to kill: once so many files and folders have been made, and so many seconds later.
 
-    files: float = np.inf
-    seconds: float = np.inf
+    Attributes:
+        files: how many.
+        seconds: how much later.
+        saving: not before a checkpoint is being written.
+    """
+
+    files: float
+    seconds: float
+    saving: bool
+
+
+# Seconds. Longer, and a stage whose programs are found compiled is over before the kill falls.
+LATER = 0.3
+NEVER = Moment(files=np.inf, seconds=0.0, saving=False)
 
 
 @dataclasses.dataclass(frozen=True)
 class Kill:
-    """One killed run.
+    """Where a process was killed.
 
     Attributes:
-        stage: that it was killed in: "start", "first", "censor" or "refit".
+        stage: "start", "first", "censor" or "refit".
         saving: whether a checkpoint was being written.
-        equal: whether the run that went on ended with the bits of the one that nobody killed.
     """
 
     stage: str
     saving: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class KilledRun:
+    """A run that was killed, went on, and came to its end.
+
+    Attributes:
+        kills: one after the other.
+        equal: whether it ended with the bits of the run that nobody killed.
+    """
+
+    kills: list[Kill]
     equal: bool
 
 
@@ -82,20 +111,18 @@ def start(workdir: Path) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
 
 
-def watch(process: "subprocess.Popen[bytes]", workdir: Path, moment: Moment) -> tuple[int, float]:
-    """Waits for the end of a process, and brings it about at the given moment.
-
-    Returns:
-        How many files it made, as far as they were seen, and after how many seconds it ended.
-    """
-    begin, seen = time.monotonic(), set[str]()
+def watch(process: "subprocess.Popen[bytes]", workdir: Path, seen: set[str], moment: Moment = NEVER) -> None:
+    """Waits for the end of a process, and brings it about at the given moment; adds to `seen` what files it made."""
+    due = np.inf
     while process.poll() is None:
-        seen.update(_paths(workdir))
-        if len(seen) >= moment.files or time.monotonic() - begin >= moment.seconds:
+        paths = _paths(workdir)
+        seen.update(paths)
+        if due == np.inf and len(seen) >= moment.files:
+            due = time.monotonic() + moment.seconds
+        if time.monotonic() >= due and (_is_saving(paths) or not moment.saving):
             process.kill()
             process.wait()
-        time.sleep(0.005)
-    return len(seen), time.monotonic() - begin
+        time.sleep(0.02)
 
 
 def final_parameters(workdir: Path, config: Config) -> list[np.ndarray]:
@@ -105,53 +132,62 @@ def final_parameters(workdir: Path, config: Config) -> list[np.ndarray]:
     return [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
 
 
-def kill_and_resume(folder: Path, count: int, seed: int) -> Iterator[Kill]:
-    """Kills so many runs, each in a directory of its own, which is removed when it is done."""
+def kill_and_resume(folder: Path, runs: int, seed: int, kills: int = 1) -> Iterator[KilledRun]:
+    """Kills so many runs so many times each; every run has a directory of its own, which is removed at its end."""
     config = config_files.load_config(str(ROOT / CONFIG), OVERRIDES)
-    whole = folder / "whole"
-    # The first start compiles; the second one's time and files are those of all others.
-    for _ in range(2):
-        shutil.rmtree(whole, ignore_errors=True)
-        files, seconds = _finish(whole)
+    whole, files = folder / "whole", set[str]()
+    process = start(whole)
+    watch(process, whole, files)
+    _finish(process, whole)
     expected = final_parameters(whole, config)
     generator, number = np.random.default_rng(seed), 0
-    while number < count:
+    while number < runs:
         workdir = folder / f"killed-{number}"
-        by_file = number % 2 == 0
-        moment = (
-            Moment(files=int(generator.integers(1, files)))
-            if by_file
-            else Moment(seconds=generator.uniform(0, seconds))
-        )
-        process = start(workdir)
-        watch(process, workdir, moment)
-        if process.returncode == -signal.SIGKILL:
-            stage, saving = _stage(workdir), any("orbax-checkpoint-tmp" in path for path in _paths(workdir))
-            _finish(workdir)
-            found = final_parameters(workdir, config)
-            yield Kill(stage, saving, all(map(np.array_equal, found, expected)))
+        moments: list[Moment] = []
+        for part in (np.arange(kills) + generator.uniform(size=kills)) / kills:
+            saving = (number + len(moments)) % 2 == 0
+            later = 0.0 if saving else generator.uniform(0, LATER)
+            moments.append(Moment(part * len(files), later, saving))
+        found = _kill(workdir, moments)
+        if len(found) == kills:
+            _finish(start(workdir), workdir)
+            state = final_parameters(workdir, config)
+            yield KilledRun(found, all(map(np.array_equal, state, expected)))
             number += 1
         shutil.rmtree(workdir, ignore_errors=True)
 
 
-def summary(kills: list[Kill], seconds: float) -> dict[str, object]:
+def summary(runs: list[KilledRun], seconds: float) -> dict[str, object]:
     """Counts of what happened."""
+    kills = [kill for run in runs for kill in run.kills]
     stages = {stage: sum(kill.stage == stage for kill in kills) for stage in ("start", "first", "censor", "refit")}
     return {
-        "kills": len(kills),
-        "equal": sum(kill.equal for kill in kills),
+        "runs": len(runs),
+        "equal": sum(run.equal for run in runs),
         "while_saving": sum(kill.saving for kill in kills),
         "by_stage": stages,
         "seconds": round(seconds, 1),
     }
 
 
-def _finish(workdir: Path) -> tuple[int, float]:
-    process = start(workdir)
-    found = watch(process, workdir, Moment())
-    if process.returncode:
+def _kill(workdir: Path, moments: list[Moment]) -> list[Kill]:
+    """Starts a run and kills it at each of the moments, if it gets there."""
+    kills, seen = [], set[str]()
+    for moment in moments:
+        process = start(workdir)
+        watch(process, workdir, seen, moment)
+        if process.returncode == -signal.SIGKILL:
+            kills.append(Kill(_stage(workdir), _is_saving(_paths(workdir))))
+    return kills
+
+
+def _finish(process: "subprocess.Popen[bytes]", workdir: Path) -> None:
+    if process.wait():
         raise RuntimeError(f"training in {workdir} ended with {process.returncode}; start it by hand to see why")
-    return found
+
+
+def _is_saving(paths: list[str]) -> bool:
+    return any("orbax-checkpoint-tmp" in path for path in paths)
 
 
 def _paths(workdir: Path) -> list[str]:
@@ -170,17 +206,17 @@ def _stage(workdir: Path) -> str:
 def main() -> None:
     """Runs the command line; fails unless all runs ended alike."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--kills", type=int, default=100, help="each of a run of its own")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     options = parser.parse_args()
     keep_compiled_programs()
-    begin, kills = time.monotonic(), []
+    begin, runs = time.monotonic(), []
     with tempfile.TemporaryDirectory(prefix="kill_resume_") as folder:
-        for kill in kill_and_resume(Path(folder), options.kills, options.seed):
-            kills.append(kill)
-            print(f"{len(kills)}: {kill}", flush=True)
-    print(json.dumps(summary(kills, time.monotonic() - begin)))
-    if not all(kill.equal for kill in kills):
+        for run in kill_and_resume(Path(folder), options.kills, options.seed):
+            runs.append(run)
+            print(f"{len(runs)}: {run}", flush=True)
+    print(json.dumps(summary(runs, time.monotonic() - begin)))
+    if not all(run.equal for run in runs):
         sys.exit(1)
 
 

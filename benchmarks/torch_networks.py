@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.classical_network import WIDTHS
 from conceal_jax.config import Config
 from conceal_jax.models.bottleneck import LABEL_GAIN, LOG_VARIANCE_BOUND
 from conceal_jax.models.layers import GROUP_CHANNELS
@@ -117,13 +116,13 @@ class PatchDecoder(nn.Module):
 
 
 class ClassicalEncoder(nn.Module):
-    """See `benchmarks.classical_network.ClassicalEncoder`."""
+    """See `conceal_jax.models.classical.ClassicalEncoder`."""
 
-    def __init__(self) -> None:
+    def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__()
-        shapes = zip((3, *WIDTHS), WIDTHS, strict=False)
+        shapes = zip((3, *widths), widths, strict=False)
         self.conv = nn.ModuleList(nn.Conv2d(*shape, 3, stride=2, padding=1) for shape in shapes)
-        self.norm = nn.ModuleList(map(group_norm, WIDTHS))
+        self.norm = nn.ModuleList(map(group_norm, widths))
 
     def forward(self, images: Tensor) -> Tensor:
         """[batch, 3, height, width] in [0, 1] to features."""
@@ -134,19 +133,19 @@ class ClassicalEncoder(nn.Module):
 
 
 class ClassicalDecoder(nn.Module):
-    """See `benchmarks.classical_network.ClassicalDecoder`."""
+    """See `conceal_jax.models.classical.ClassicalDecoder`."""
 
-    def __init__(self, inputs: int, image_size: int) -> None:
+    def __init__(self, inputs: int, image_size: int, widths: tuple[int, ...]) -> None:
         super().__init__()
-        self.side = image_size // 2 ** len(WIDTHS)
-        narrow = (*WIDTHS[-2::-1], WIDTHS[0])
-        self.dense = nn.ModuleList([nn.Linear(inputs, self.side**2 * WIDTHS[-1])])
+        self.side = image_size // 2 ** len(widths)
+        narrow = (*widths[-2::-1], widths[0])
+        self.dense = nn.ModuleList([nn.Linear(inputs, self.side**2 * widths[-1])])
         self.transposed = nn.ModuleList(
             nn.ConvTranspose2d(*shape, 3, stride=2, padding=1, output_padding=1)
-            for shape in zip(WIDTHS[::-1], narrow, strict=True)
+            for shape in zip(widths[::-1], narrow, strict=True)
         )
         self.norm = nn.ModuleList(map(group_norm, narrow))
-        self.conv = nn.ModuleList([nn.Conv2d(WIDTHS[0], 3, 3, padding=1)])
+        self.conv = nn.ModuleList([nn.Conv2d(widths[0], 3, 3, padding=1)])
 
     def forward(self, joined: Tensor) -> Tensor:
         """[batch, inputs] to logits [batch, 3, height, width]."""
@@ -172,18 +171,17 @@ class Bottleneck(nn.Module):
 class VAE(nn.Module):
     """See `conceal_jax.models.vae.VAE`, without a censor."""
 
-    def __init__(self, config: Config, network: str) -> None:
+    def __init__(self, config: Config) -> None:
         super().__init__()
         model, size = config.model, config.data.image_size
         inputs = model.latent_dim + config.attributes.width
-        if network == "classical":
-            self.encoder: nn.Module = ClassicalEncoder()
-            self.decoder: nn.Module = ClassicalDecoder(inputs, size)
-            features = (size // 2 ** len(WIDTHS)) ** 2 * WIDTHS[-1]
+        if model.network == "classical":
+            self.encoder: nn.Module = ClassicalEncoder(model.widths)
+            self.decoder: nn.Module = ClassicalDecoder(inputs, size, model.widths)
         else:
             self.encoder = PatchEncoder(model.patch, model.widths, model.blocks)
             self.decoder = PatchDecoder(inputs, size, model.patch, model.widths, model.blocks)
-            features = self.decoder.side**2 * model.widths[-1]
+        features = self.decoder.side**2 * model.widths[-1]
         self.bottleneck = Bottleneck(features, model.latent_dim)
 
     def forward(self, images: Tensor, label_vectors: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -13,10 +13,10 @@ from benchmarks.torch_networks import VAE, channels_first
 from conceal_jax.config import Config
 
 
-def create_network(config: Config, network: str, device: str = "cpu") -> VAE:
+def create_network(config: Config, device: str = "cpu") -> VAE:
     """In the `channels_last` format."""
     torch.manual_seed(0)
-    return VAE(config, network).to(device, memory_format=torch.channels_last)
+    return VAE(config).to(device, memory_format=torch.channels_last)
 
 
 def to_pictures(images: Tensor) -> Tensor:
@@ -27,9 +27,9 @@ def to_pictures(images: Tensor) -> Tensor:
 class Training:
     """Steps on a set in memory: AdamW behind gradient clipping, averaged parameters, sums of metrics."""
 
-    def __init__(self, config: Config, network: str, device: str = "cpu", compiled: bool = False) -> None:
+    def __init__(self, config: Config, device: str = "cpu", compiled: bool = False) -> None:
         self._config, self._device = config, device
-        self._model = create_network(config, network, device)
+        self._model = create_network(config, device)
         self._averaged = [parameter.detach().clone() for parameter in self._model.parameters()]
         self._optimizer = _create_optimizer(self._model, config)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, lambda step: _schedule(step, config))
@@ -95,9 +95,9 @@ def _schedule(step: int, config: Config) -> float:
     return 0.5 * (1.0 + math.cos(math.pi * min(1.0, (step - warmup) / (steps - warmup))))
 
 
-def encoding(config: Config, network: str, batch_size: int, device: str = "cpu", compiled: bool = False) -> Work:
+def encoding(config: Config, batch_size: int, device: str = "cpu", compiled: bool = False) -> Work:
     """Batches of pictures in the host's memory to codes there."""
-    model = create_network(config, network, device).eval()
+    model = create_network(config, device).eval()
     posterior: Any = torch.compile(model.encode) if compiled else model.encode
     size, pool = config.data.image_size, max(1, 512 // batch_size) * batch_size
     pictures = np.random.default_rng(0).integers(0, 256, (pool, size, size, 3), np.uint8)

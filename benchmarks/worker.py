@@ -19,7 +19,7 @@ from conceal_jax.memory import keep_freed_memory
 def main() -> None:
     """Parses, measures, prints."""
     options = _parser().parse_args()
-    config = jax_workloads.load_config(options.config)
+    config = jax_workloads.load_config(options.config, jax_workloads.NETWORKS[options.network])
     if options.batch:
         training = dataclasses.replace(config.training, batch_size=options.batch)
         config = dataclasses.replace(config, training=training)
@@ -33,16 +33,16 @@ def _measure(work: str, config: Config, options: argparse.Namespace) -> float:
     compiled = {"compiled": True} if options.compile else {}
     match work.split(":"):
         case ["flops"]:
-            step = jax_workloads.lowered_step(config, options.network).compile()
+            step = jax_workloads.lowered_step(config).compile()
             return jax_workloads.xla_count(step, "flops") / batch
         case ["gemm"]:
             multiply, flops = workloads.matrix_product(options.gemm_size)
             return rate(multiply, options.seconds) * flops
         case ["train"]:
-            return rate(workloads.Training(config, options.network, **compiled), options.seconds) * batch
+            return rate(workloads.Training(config, **compiled), options.seconds) * batch
         case ["encode", *sizes]:
             size = int(sizes[0]) if sizes else config.evaluation.batch_size
-            return rate(workloads.encoding(config, options.network, size, **compiled), options.seconds) * size
+            return rate(workloads.encoding(config, size, **compiled), options.seconds) * size
     raise SystemExit(f"--work={work}: choose among train, encode, encode:BATCH, gemm and flops")
 
 

@@ -4,33 +4,35 @@ import numpy as np
 import pytest
 
 from benchmarks import jax_workloads
-from conceal_jax.models.vae import init_params
+from conceal_jax.models.vae import create_model, init_params
 
 torch = pytest.importorskip("torch")
 
 SHRUNKEN = "configs/utkface.py:shrunken"
 
 
-def both_networks(config, network):
+def both_networks(config):
     """The same parameters in JAX and in PyTorch, none of them the zeros or ones they start as."""
     from benchmarks import torch_networks, torch_workloads
 
-    model = jax_workloads.create_network(config, network)
+    model = create_model(config, censored=False)
     params = init_params(model, config, jax.random.key(0))
     generator = np.random.default_rng(0)
     params = jax.tree.map(lambda leaf: leaf + 0.1 * generator.normal(size=leaf.shape).astype(np.float32), params)
-    counterpart = torch_workloads.create_network(config, network)
+    counterpart = torch_workloads.create_network(config)
     torch_networks.load_flax_parameters(counterpart, params)
     return model, params, counterpart
 
 
-@pytest.mark.parametrize("network", jax_workloads.NETWORKS)
+@pytest.mark.parametrize("network", ["patch", "classical"])
 @pytest.mark.parametrize(("widths", "blocks"), [("(8, 16)", "(0, 1)"), ("(8, 16, 24)", "(1, 0, 2)")])
 def test_networks_are_equal_in_both_frameworks(network, widths, blocks):
     from benchmarks.torch_workloads import to_pictures
 
-    config = jax_workloads.load_config(SHRUNKEN, {"model.widths": widths, "model.blocks": blocks})
-    model, params, counterpart = both_networks(config, network)
+    config = jax_workloads.load_config(
+        SHRUNKEN, {"model.network": network, "model.widths": widths, "model.blocks": blocks}
+    )
+    model, params, counterpart = both_networks(config)
     assert sum(leaf.size for leaf in jax.tree.leaves(params)) == sum(p.numel() for p in counterpart.parameters())
     generator = np.random.default_rng(1)
     images = jax_workloads.random_pictures(config, 3).images
@@ -51,7 +53,7 @@ def test_training_in_pytorch_lowers_its_loss():
     from benchmarks.torch_workloads import Training
 
     config = jax_workloads.load_config(SHRUNKEN, {"training.steps": "1000"})
-    training = Training(config, "default")
+    training = Training(config)
     losses = []
     for _ in range(3):
         training._sums.zero_()
