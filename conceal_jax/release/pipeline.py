@@ -1,8 +1,10 @@
 """A collection of photos through a run: threads decode ahead while batches of one size are computed."""
 
+import contextlib
 import dataclasses
 import itertools
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +22,10 @@ _Result = TypeVar("_Result")
 
 _DECODED_AT_ONCE = 32
 """Photos a thread decodes before it takes others."""
+
+_SMALL_BYTES = 4096
+"""Photos of up to so many bytes are decoded by one thread at a time: most of that work holds Python's lock, and two
+threads lose more time by handing it to each other than they gain."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +67,8 @@ def decoded_batches(
             lengths.append(len(parts))
             yield from parts
 
-    ahead = 2 * max(8, workers)
-    decoded = read_ahead(chunks(), lambda entries: _decode(archive, entries, size, crop), workers, ahead)
+    ahead, turn = 2 * max(8, workers), threading.Lock()
+    decoded = read_ahead(chunks(), lambda entries: _decode(archive, entries, size, crop, turn), workers, ahead)
     for first in decoded:
         yield _joined([first, *itertools.islice(decoded, lengths.popleft() - 1)])
 
@@ -85,16 +91,21 @@ def read_ahead(
                 future.cancel()
 
 
-def _decode(archive: Archive, entries: Sequence[Entry], size: int, crop: Crop) -> Photos:
+def _decode(archive: Archive, entries: Sequence[Entry], size: int, crop: Crop, turn: threading.Lock) -> Photos:
     names: list[str] = []
     skipped: dict[str, str] = {}
     pictures = np.empty((len(entries), size, size, 3), np.uint8)
-    for entry in entries:
-        try:
-            pictures[len(names)] = read_photo(archive.read(entry.source), size, crop)
-            names.append(entry.name)
-        except (UnreadableFileError, BadPictureError) as error:
-            skipped[entry.name] = str(error)
+    with contextlib.ExitStack() as alone:
+        for entry in entries:
+            try:
+                content = archive.read(entry.source)
+                # The first stands for all: collections of thumbnails seldom hold much else.
+                if entry is entries[0] and len(content) <= _SMALL_BYTES:
+                    alone.enter_context(turn)
+                pictures[len(names)] = read_photo(content, size, crop)
+                names.append(entry.name)
+            except (UnreadableFileError, BadPictureError) as error:
+                skipped[entry.name] = str(error)
     return Photos(names, pictures[: len(names)], skipped)
 
 
