@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from conceal_jax.models.layers import Dense, GroupNorm, depth_to_space, residual_block
+from conceal_jax.models.layers import Dense, GroupNorm, depth_to_space, on_grid, residual_block
 
 
 class Decoder(nn.Module):
@@ -30,15 +30,15 @@ class Decoder(nn.Module):
     def __call__(self, joined: Float[Array, "batch joined"]) -> Float[Array, "batch height width channels"]:
         """Logits of the picture, float32; their sigmoid lies in [0, 1]."""
         names = map("ResidualBlock_{}".format, itertools.count())
-        side = self.image_size // (self.patch * 2 ** (len(self.widths) - 1))
+        halvings, batch = len(self.widths) - 1, joined.shape[0]
+        side = self.image_size // (self.patch * 2**halvings)
         hidden = Dense(side * side * self.widths[-1], self.dtype)(joined.astype(self.dtype))
-        hidden = hidden.reshape(-1, side, side, self.widths[-1])
         for level in reversed(range(len(self.widths))):
-            for _ in range(self.blocks[level]):
-                hidden = residual_block(self.remat)(self.dtype, name=next(names))(hidden)
+            hidden = hidden.reshape(batch, -1, self.widths[level])
+            layers = [residual_block(self.remat)(self.dtype, name=next(names)) for _ in range(self.blocks[level])]
+            hidden = on_grid(layers, hidden, side)
             if level:
                 hidden = Dense(4 * self.widths[level - 1], self.dtype)(hidden)
-                hidden = depth_to_space(hidden, 2)
-        hidden = nn.silu(GroupNorm()(hidden))
-        hidden = Dense(self.patch**2 * self.channels, self.dtype)(hidden)
-        return depth_to_space(hidden, self.patch).astype(jnp.float32)
+        hidden = Dense(self.patch**2 * self.channels, self.dtype)(nn.silu(GroupNorm()(hidden)))
+        pictures = depth_to_space(hidden.reshape(batch, side, side, -1), *(2,) * halvings, self.patch)
+        return pictures.astype(jnp.float32)

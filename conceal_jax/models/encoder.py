@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from conceal_jax.models.layers import Dense, GroupNorm, residual_block, space_to_depth
+from conceal_jax.models.layers import Dense, GroupNorm, on_grid, residual_block, space_to_depth
 
 
 class Encoder(nn.Module):
@@ -30,11 +30,13 @@ class Encoder(nn.Module):
     def __call__(self, images: Float[Array, "batch height width channels"]) -> Float[Array, "batch features"]:
         """Features of pictures with values in [0, 1]."""
         names = map("ResidualBlock_{}".format, itertools.count())
-        hidden = (images * 2.0 - 1.0).astype(self.dtype)
+        halvings = len(self.widths) - 1
+        pictures = (images * 2.0 - 1.0).astype(self.dtype)
+        hidden = space_to_depth(pictures, *(2,) * halvings, self.patch)
+        batch, side = hidden.shape[:2]
         for level, (width, blocks) in enumerate(zip(self.widths, self.blocks, strict=True)):
-            hidden = space_to_depth(hidden, 2 if level else self.patch)
+            hidden = hidden.reshape(batch, side * side * 4 ** (halvings - level), -1)
             hidden = Dense(width, self.dtype)(hidden)
-            for _ in range(blocks):
-                hidden = residual_block(self.remat)(self.dtype, name=next(names))(hidden)
-        hidden = nn.silu(GroupNorm()(hidden))
-        return hidden.reshape(hidden.shape[0], -1)
+            layers = [residual_block(self.remat)(self.dtype, name=next(names)) for _ in range(blocks)]
+            hidden = on_grid(layers, hidden, side)
+        return nn.silu(GroupNorm()(hidden)).reshape(batch, -1)

@@ -4,6 +4,10 @@ Resolution changes by moving pixels into channels and back (space-to-depth and d
 strided or transposed convolution, whose gradients are slow on XLA:CPU. Convolutions are 3x3 with stride 1.
 """
 
+import itertools
+import math
+from collections.abc import Sequence
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -13,22 +17,56 @@ GROUP_CHANNELS = 8
 
 
 def space_to_depth(
-    images: Float[Array, "batch height width channels"], block: int
+    images: Float[Array, "batch height width channels"], *blocks: int
 ) -> Float[Array, "batch rows columns depth"]:
-    """Turns every block x block square of pixels into one pixel with block^2 times the channels."""
+    """Turns every block x block square of pixels into one pixel with block^2 times the channels.
+
+    With several blocks, squares are cut into smaller ones, all at once: `(2, 4)` is 4 followed by 2.
+    """
     batch, height, width, channels = images.shape
-    cells = images.reshape(batch, height // block, block, width // block, block, channels)
-    return cells.transpose(0, 1, 3, 2, 4, 5).reshape(batch, height // block, width // block, block * block * channels)
+    block = math.prod(blocks)
+    rows, columns = height // block, width // block
+    cells = images.reshape(batch, rows, *blocks, columns, *blocks, channels)
+    middle = len(blocks) + 2
+    pairs = itertools.chain(*zip(range(1, middle), range(middle, 2 * middle - 1), strict=True))
+    return cells.transpose(0, *pairs, 2 * middle - 1).reshape(batch, rows, columns, block * block * channels)
 
 
 def depth_to_space(
-    images: Float[Array, "batch rows columns depth"], block: int
+    images: Float[Array, "batch rows columns depth"], *blocks: int
 ) -> Float[Array, "batch height width channels"]:
     """The inverse of `space_to_depth`."""
     batch, rows, columns, depth = images.shape
+    block = math.prod(blocks)
     channels = depth // block**2
-    cells = images.reshape(batch, rows, columns, block, block, channels)
-    return cells.transpose(0, 1, 3, 2, 4, 5).reshape(batch, rows * block, columns * block, channels)
+    sides = itertools.chain(*((block, block) for block in blocks))
+    cells = images.reshape(batch, rows, columns, *sides, channels)
+    last = 2 * len(blocks) + 3
+    cells = cells.transpose(0, *range(1, last, 2), *range(2, last, 2), last)
+    return cells.reshape(batch, rows * block, columns * block, channels)
+
+
+def on_grid(
+    layers: Sequence[nn.Module], pixels: Float[Array, "batch pixels channels"], side: int
+) -> Float[Array, "batch pixels channels"]:
+    """Applies layers that need to know which pixels are neighbours to a map in nested order.
+
+    In nested order the pixels of a square that becomes one pixel of the next coarser map follow each other, so that
+    changing resolution is no more than another shape of the same memory.
+
+    Args:
+        layers: of maps [batch, height, width, channels].
+        pixels: a feature map.
+        side: in pixels, of the coarsest map; the pixels of that are in rows.
+    """
+    if not layers:
+        return pixels
+    batch, count, channels = pixels.shape
+    halvings = (2,) * int(math.log2(count // side**2) / 2)
+    grid = depth_to_space(pixels.reshape(batch, side, side, -1), *halvings)
+    for layer in layers:
+        grid = layer(grid)
+    return space_to_depth(grid, *halvings).reshape(batch, count, channels)
 
 
 class Dense(nn.Module):
@@ -66,20 +104,18 @@ class GroupNorm(nn.Module):
     epsilon: float = 1e-6
 
     @nn.compact
-    def __call__(
-        self, images: Float[Array, "batch height width channels"]
-    ) -> Float[Array, "batch height width channels"]:
-        batch, _, _, channels = images.shape
+    def __call__(self, images: Float[Array, "batch *pixels channels"]) -> Float[Array, "batch *pixels channels"]:
+        batch, channels = images.shape[0], images.shape[-1]
         scale = self.param("scale", nn.initializers.ones, (channels,))
         bias = self.param("bias", nn.initializers.zeros, (channels,))
-        wide = images.astype(jnp.float32)
-        mean = _group_mean(wide.mean(axis=(1, 2)))
-        square = _group_mean(jnp.square(wide).mean(axis=(1, 2)))
+        wide = images.astype(jnp.float32).reshape(batch, -1, channels)
+        mean = _group_mean(wide.mean(axis=1))
+        square = _group_mean(jnp.square(wide).mean(axis=1))
         # Rounding can push a variance of nearly constant maps below zero.
         inverse = jax.lax.rsqrt(jnp.maximum(square - jnp.square(mean), 0.0) + self.epsilon)
-        gain = (inverse * scale).reshape(batch, 1, 1, channels)
-        shift = (bias - mean * inverse * scale).reshape(batch, 1, 1, channels)
-        return (wide * gain + shift).astype(images.dtype)
+        gain = (inverse * scale).reshape(batch, 1, channels)
+        shift = (bias - mean * inverse * scale).reshape(batch, 1, channels)
+        return (wide * gain + shift).astype(images.dtype).reshape(images.shape)
 
 
 def _group_mean(values: Float[Array, "batch channels"]) -> Float[Array, "batch channels"]:
