@@ -22,8 +22,9 @@ def gaussian_nll(images: Pictures, logits: Pictures, log_scale: Float[Array, ""]
 
     With a learned scale this is the sigma-VAE of Rybkin et al. 2021 (arXiv 2006.13202).
     """
-    error = (images - jax.nn.sigmoid(logits)) * jnp.exp(-log_scale)
-    return _sum_pixels(0.5 * jnp.square(error) + log_scale + 0.5 * np.log(2 * np.pi))
+    # Scaled after the sum, which a step computes once for this and for its PSNR.
+    squares = _sum_pixels(jnp.square(images - jax.nn.sigmoid(logits)))
+    return 0.5 * squares * jnp.exp(-2.0 * log_scale) + images[0].size * (log_scale + 0.5 * np.log(2 * np.pi))
 
 
 def laplace_nll(images: Pictures, logits: Pictures, log_scale: Float[Array, ""]) -> PerExample:

@@ -113,9 +113,11 @@ class GroupNorm(nn.Module):
         square = _group_mean(jnp.square(wide).mean(axis=1))
         # Rounding can push a variance of nearly constant maps below zero.
         inverse = jax.lax.rsqrt(jnp.maximum(square - jnp.square(mean), 0.0) + self.epsilon)
-        gain = (inverse * scale).reshape(batch, 1, channels)
-        shift = (bias - mean * inverse * scale).reshape(batch, 1, channels)
-        return (wide * gain + shift).astype(images.dtype).reshape(images.shape)
+        gain = inverse * scale
+        # As in `Dense`: else XLA sums gradients over pixels and pictures at once, beside those over pixels alone.
+        biases = jnp.matmul(jnp.ones((batch, 1), bias.dtype), bias[None], precision="highest")
+        shift = biases - mean * gain
+        return (wide * gain[:, None] + shift[:, None]).astype(images.dtype).reshape(images.shape)
 
 
 def _group_mean(values: Float[Array, "batch channels"]) -> Float[Array, "batch channels"]:

@@ -15,6 +15,7 @@ from conceal_jax.models.censor import Censor
 from conceal_jax.objective import ramp, rate_weight, update_multiplier
 from conceal_jax.penalties import charged
 from conceal_jax.training.adversary import Adversaries, AdversaryState
+from conceal_jax.training.clipping import global_norm
 from conceal_jax.training.devices import device_count, example_noise, gathered, psum
 from conceal_jax.training.kept import kept_skills
 from conceal_jax.training.metrics import Sums, masked_sums
@@ -87,7 +88,7 @@ def censor_step(
     gradients = psum(gradients, axis_name)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    shown = {"rate_weight": weight, "gradient_norm": optax.tree.norm(gradients)}
+    shown = {"rate_weight": weight, "gradient_norm": global_norm(gradients)}
     terms |= {name: jnp.broadcast_to(value, mask.shape) for name, value in shown.items()}
     sums = masked_sums(terms, mask, state.step, axis_name)
     if adversary is not None:

@@ -1,4 +1,7 @@
-"""What a step does across the devices that share its batch; with an axis of None there is one."""
+"""What a step does across the devices that share its batch; with an axis of None there is one.
+
+XLA copies what is summed or gathered over a single device, so that it is not asked to.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -7,12 +10,12 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 def psum(tree: PyTree, axis_name: str | None) -> PyTree:
     """Sums over the devices."""
-    return tree if axis_name is None else jax.lax.psum(tree, axis_name)
+    return tree if device_count(axis_name) == 1 else jax.lax.psum(tree, axis_name)
 
 
 def gathered(tree: PyTree, axis_name: str | None) -> PyTree:
     """The whole batch, on every device."""
-    return tree if axis_name is None else jax.lax.all_gather(tree, axis_name, tiled=True)
+    return tree if device_count(axis_name) == 1 else jax.lax.all_gather(tree, axis_name, tiled=True)
 
 
 def device_count(axis_name: str | None) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from conceal_jax import atomic
+from conceal_jax.training.devices import psum
 from conceal_jax.training.distributed import is_leader
 from conceal_jax.training.events import EventFile
 
@@ -66,10 +67,8 @@ def masked_sums(
     axis_name: str | None = None,
 ) -> Sums:
     """Sums over the examples that count, over all devices of `axis_name`."""
-    totals = {name: jnp.sum(jnp.where(mask, value, 0.0)) for name, value in values.items()}
-    count = jnp.sum(mask, dtype=jnp.float32)
-    if axis_name is not None:
-        totals, count = jax.lax.psum((totals, count), axis_name)
+    shares = {name: jnp.sum(jnp.where(mask, value, 0.0)) for name, value in values.items()}
+    totals, count = psum((shares, jnp.sum(mask, dtype=jnp.float32)), axis_name)
     bad = {name: jnp.where(jnp.isfinite(total), NEVER, step) for name, total in totals.items()}
     return Sums(totals, count, bad)
 
@@ -105,7 +104,8 @@ def require_finite(sums: Sums) -> None:
 
 def psnr(images: Pictures, others: Pictures) -> Float[Array, " batch"]:
     """Peak signal-to-noise ratio of each picture in dB, for values in [0, 1]."""
-    return -10.0 * jnp.log10(jnp.maximum(jnp.mean(jnp.square(images - others), axis=(1, 2, 3)), 1e-10))
+    squares = jnp.sum(jnp.square(images - others), axis=(1, 2, 3))
+    return -10.0 * jnp.log10(jnp.maximum(squares / images[0].size, 1e-10))
 
 
 def ssim(images: Pictures, others: Pictures) -> Float[Array, " batch"]:

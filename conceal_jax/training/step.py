@@ -16,6 +16,7 @@ from conceal_jax.models.vae import VAE
 from conceal_jax.objective import Number, objective_terms, objective_value, ramp, rate_weight, update_multiplier
 from conceal_jax.penalties import charge, charged
 from conceal_jax.training.accumulation import accumulated_gradients
+from conceal_jax.training.clipping import global_norm
 from conceal_jax.training.devices import device_count, example_noise, gathered, psum
 from conceal_jax.training.metrics import Sums, masked_sums, psnr, ssim
 from conceal_jax.training.parameters import joined
@@ -95,7 +96,7 @@ def train_step(
     per_example = {
         **{name: value for name, value in terms.items() if name != "charged_rate"},
         "rate_weight": jnp.broadcast_to(weight, mask.shape),
-        "gradient_norm": jnp.broadcast_to(optax.tree.norm(gradients), mask.shape),
+        "gradient_norm": jnp.broadcast_to(global_norm(gradients), mask.shape),
     }
     sums = masked_sums(per_example, mask, state.step, axis_name)
     mean_rate = sums.totals["rate"] / jnp.maximum(sums.count, 1.0)
