@@ -1,11 +1,12 @@
-"""Brightness and colour of pictures, which every release is to keep."""
+"""Brightness, which every release is to keep, and colour of pictures."""
 
 import numpy as np
 
 from conceal_jax.attributes import Continuous
 
+LUMINANCE = Continuous("luminance", 0, 1, "of full scale")
 APPEARANCE = (
-    Continuous("luminance", 0, 1, "of full scale"),
+    LUMINANCE,
     Continuous("red_green", -1, 1, "of full scale"),
     Continuous("blue_yellow", -1, 1, "of full scale"),
 )

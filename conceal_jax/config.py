@@ -172,8 +172,8 @@ class CensorConfig(CodeConfig):
         width: hidden units.
         beta, rate_target: of the released code's rate, as for the first stage.
         neutral: weight of the reconstruction under the neutral label, against the one under the photo's own.
-        kept: nats for each full skill with which a kept attribute, or the photo's brightness or colour, is read of
-            concealed codes.
+        kept: nats for each full skill with which a kept attribute, or the photo's brightness, is read of concealed
+            codes.
         refit_steps: updates of the decoder alone, on pictures, once the codes are what they will be.
     """
 

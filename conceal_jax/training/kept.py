@@ -1,4 +1,4 @@
-"""What of a photo must survive: kept attributes, and its brightness and colour. The censor is paid for it.
+"""What of a photo must survive: kept attributes, and its brightness. The censor is paid for it.
 
 A handful of pixels, such as a smile, counts for little in a squared error: the first thing that a censor would give up.
 """
@@ -11,15 +11,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
-from conceal_jax.appearance import APPEARANCE
+from conceal_jax.appearance import LUMINANCE
 from conceal_jax.attributes import Attribute, AttributeSet, Categorical, LabelArray
 from conceal_jax.models.adversary import skill
 from conceal_jax.training.devices import psum
 
 
 def kept_attributes(attributes: AttributeSet) -> tuple[Attribute, ...]:
-    """Those that are declared as kept, and the appearance of the photo."""
-    return (*attributes.kept, *APPEARANCE)
+    """Those that are declared as kept, and the photo's brightness.
+
+    Not its colour: with mean colour goes the skin's, and whoever must keep it tells ethnicity whatever else is hidden.
+    """
+    return (*attributes.kept, LUMINANCE)
 
 
 def create_reader(attributes: AttributeSet) -> nn.Dense:

@@ -29,6 +29,10 @@ def test_a_silent_reader_has_no_skill():
         assert float(each[:32].mean()) == pytest.approx(0, abs=1e-5), name
 
 
+def test_brightness_is_kept_and_colour_which_tells_ethnicity_is_not():
+    assert list(skills(PARAMS)) == ["smile", "luminance"]
+
+
 def test_the_mean_skill_of_a_value_is_r2():
     values = LABELS["luminance"][:32]
     answers = np.asarray(DECODED @ PARAMS["kernel"] + PARAMS["bias"])[:32, 2]
