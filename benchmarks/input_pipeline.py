@@ -9,11 +9,9 @@ core. All take turns, in processes of their own; images/s, medians over rounds.
 import argparse
 import io
 import json
-import os
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.jax_workloads import load_config
-from benchmarks.timing import Spread, Work, child_figures, rate, ratio, take_turns, write_json
+from benchmarks.timing import Spread, Work, child_figures, on_every_core, rate, ratio, take_turns, write_json
 from benchmarks.train_speed import shape_arguments
 from benchmarks.worker import add_shape_options
 from conceal_jax.config import Config
@@ -48,7 +46,7 @@ def main() -> None:
         child = partial(_child, pictures, options)
         variants = {
             "stream": partial(child, "stream"),
-            "decoder": partial(_on_every_core, partial(child, "decoder")),
+            "decoder": partial(on_every_core, partial(child, "decoder"), "images"),
             "step": partial(_step, options),
         }
         rounds = take_turns(variants, options.rounds)
@@ -120,12 +118,6 @@ def _child(pictures: Path, options: argparse.Namespace, work: str) -> dict[str, 
 def _step(options: argparse.Namespace) -> dict[str, float]:
     figures = child_figures("benchmarks.worker", "--work=train", *shape_arguments(options))
     return {"images": figures["train"]}
-
-
-def _on_every_core(child: partial[dict[str, float]]) -> dict[str, float]:
-    cores = os.cpu_count() or 1
-    with ThreadPoolExecutor(cores) as pool:
-        return {"images": sum(figures["images"] for figures in pool.map(lambda _: child(), range(cores)))}
 
 
 def _parse() -> argparse.Namespace:

@@ -2,10 +2,12 @@
 
     python -m benchmarks.release_speed --model=runs/utkface --json=build/release_speed.json
 
-Synthetic faces, at the model's size, in a temporary zip. "decode" reads and decodes them with the threads of the
-command; "encode" computes codes of pictures in memory, noise by HMAC included; "codes" does both, and writes shards.
-All take turns, in processes of their own, and are timed from when programs are compiled; photos/s, medians over
-rounds. The peak of memory is of the whole process, with all photos and with a quarter of them.
+Synthetic faces, at the model's size, in a temporary zip. "decode" reads and decodes them as the command does, "decode
+on every core" in a process on each core at once, which Python's lock does not hold up; "encode" computes codes of
+pictures in memory, noise by HMAC included; "codes" does both, and writes shards. "both in turn" is what the cores
+would do if they decoded at the rate of the processes and then encoded. All take turns, in processes of their own, and
+are timed from when programs are compiled; photos/s, medians over rounds. The peak of memory is of the whole process,
+with all photos and with a quarter of them.
 """
 
 import argparse
@@ -20,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.input_pipeline import write_pictures
-from benchmarks.timing import Spread, child_figures, ratio, take_turns, write_json
+from benchmarks.timing import Spread, child_figures, on_every_core, ratio, take_turns, write_json
 from conceal_jax.data.archive import open_archive
 from conceal_jax.memory import keep_freed_memory
 from conceal_jax.release.collection import Work, describe, encode_collection
@@ -30,6 +32,7 @@ from conceal_jax.release.pipeline import default_workers
 
 KEY = bytes(range(32))
 SHARD_SIZE = 4096
+DECODE_EVERYWHERE = "decode on every core"
 
 
 def main() -> None:
@@ -44,6 +47,7 @@ def main() -> None:
         quarter = write_pictures(Path(folder) / "quarter.zip", options.count // 4, size)
         child = partial(child_figures, "benchmarks.release_speed", f"--model={options.model}")
         variants = {work: partial(child, f"--photos={photos}", f"--work={work}") for work in WORKS}
+        variants[DECODE_EVERYWHERE] = partial(on_every_core, variants["decode"], "photos")
         variants["codes of a quarter"] = partial(child, f"--photos={quarter}", "--work=codes")
         report = summary(take_turns(variants, options.rounds))
     for name, spread in report.items():
@@ -63,11 +67,17 @@ def measured(work: str, photos: Path, model: Path) -> dict[str, float]:
 
 
 def summary(rounds: Mapping[str, Mapping[str, list[float]]]) -> dict[str, Spread]:
-    """Medians, and `codes` over whichever of its two parts is the slower one."""
-    slower = min(("decode", "encode"), key=lambda work: Spread.of(rounds[work]["photos"]).median)
+    """Medians, and `codes` over its parts and over both in turn."""
+    photos = {name: figures["photos"] for name, figures in rounds.items()}
+    photos["both in turn"] = [
+        1 / (1 / decode + 1 / encode)
+        for decode, encode in zip(photos[DECODE_EVERYWHERE], photos["encode"], strict=True)
+    ]
     return {
-        **{f"{work}, photos/s": Spread.of(rounds[work]["photos"]) for work in WORKS},
-        f"codes over {slower}": ratio(rounds["codes"]["photos"], rounds[slower]["photos"]),
+        **{f"{work}, photos/s": Spread.of(rates) for work, rates in photos.items()},
+        **{
+            f"codes over {work}": ratio(photos["codes"], rates) for work, rates in photos.items() if "codes" not in work
+        },
         **{f"{name}, peak MiB": Spread.of(rounds[name]["peak_mib"]) for name in ("codes", "codes of a quarter")},
     }
 

@@ -1,12 +1,14 @@
 """The networks of the benchmarks in PyTorch, equal in structure to those in JAX, at their fastest.
 
 Feature maps are `channels_last`: a dense layer over channels, and the moves of pixels into channels and back, see them
-as [batch, rows, columns, channels] without a copy, just as JAX does.
+as [batch, rows, columns, channels] without a copy, just as JAX does. The decoder keeps pixels in nested order, as that
+in JAX does, and trains a tenth faster for it; for the encoder, convolutions without overlap are faster.
 """
 
 import itertools
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,12 +24,41 @@ FLAX_NAMES = {"dense": "Dense", "conv": "Conv", "transposed": "ConvTranspose", "
 """Flax's names of the layers that stand in a list here; layer 0 of `dense` is `Dense_0` there."""
 
 
-def depth_to_space(images: Tensor, block: int) -> Tensor:
-    """[batch, rows, columns, block^2 * channels] to [batch, rows * block, columns * block, channels]."""
-    batch, rows, columns, depth = images.shape
-    channels = depth // block**2
-    cells = images.reshape(batch, rows, columns, block, block, channels)
-    return cells.transpose(2, 3).reshape(batch, rows * block, columns * block, channels)
+def space_to_depth(images: Tensor, *blocks: int) -> Tensor:
+    """See `conceal_jax.models.layers.space_to_depth`."""
+    batch, height, width, channels = images.shape
+    block, middle = math.prod(blocks), len(blocks) + 2
+    cells = images.reshape(batch, height // block, *blocks, width // block, *blocks, channels)
+    pairs = itertools.chain(*zip(range(1, middle), range(middle, 2 * middle - 1), strict=True))
+    return cells.permute(0, *pairs, 2 * middle - 1).reshape(batch, height // block, width // block, -1)
+
+
+def depth_to_space(images: Tensor, *blocks: int) -> Tensor:
+    """See `conceal_jax.models.layers.depth_to_space`."""
+    batch, rows, columns, _ = images.shape
+    block, last = math.prod(blocks), 2 * len(blocks) + 3
+    sides = itertools.chain(*((block, block) for block in blocks))
+    cells = images.reshape(batch, rows, columns, *sides, -1)
+    cells = cells.permute(0, *range(1, last, 2), *range(2, last, 2), last)
+    return cells.reshape(batch, rows * block, columns * block, -1)
+
+
+def on_grid(layers: Iterable[nn.Module], pixels: Tensor, side: int) -> Tensor:
+    """See `conceal_jax.models.layers.on_grid`."""
+    layers = list(layers)
+    if not layers:
+        return pixels
+    batch, count, channels = pixels.shape
+    halvings = (2,) * int(math.log2(count // side**2) / 2)
+    grid = channels_first(depth_to_space(pixels.reshape(batch, side, side, -1), *halvings))
+    for layer in layers:
+        grid = layer(grid)
+    return space_to_depth(channels_last(grid), *halvings).reshape(batch, count, channels)
+
+
+def norm_silu(norm: nn.GroupNorm, pixels: Tensor) -> Tensor:
+    """Normalises [batch, pixels, channels]; with two dimensions of pixels, PyTorch knows it for `channels_last`."""
+    return functional.silu(norm(channels_first(pixels[:, None]))).permute(0, 2, 3, 1)[:, 0]
 
 
 def channels_last(images: Tensor) -> Tensor:
@@ -63,7 +94,8 @@ class ResidualBlock(nn.Module):
 class PatchEncoder(nn.Module):
     """See `conceal_jax.models.encoder.Encoder`.
 
-    Space-to-depth and a dense layer are one convolution without overlap here: a little faster than the two in PyTorch.
+    Space-to-depth and a dense layer are one convolution without overlap here: a little faster than the two in PyTorch,
+    also in nested order.
     """
 
     def __init__(self, patch: int, widths: tuple[int, ...], blocks: tuple[int, ...]) -> None:
@@ -104,15 +136,16 @@ class PatchDecoder(nn.Module):
 
     def forward(self, joined: Tensor) -> Tensor:
         """[batch, inputs] to logits [batch, 3, height, width]."""
-        dense, residual = iter(self.dense), iter(self.residual)
-        hidden = channels_first(next(dense)(joined).unflatten(1, (self.side, self.side, -1)))
-        for level in reversed(range(len(self.blocks))):
-            for _ in range(self.blocks[level]):
-                hidden = next(residual)(hidden)
+        dense, residual, levels = iter(self.dense), iter(self.residual), len(self.blocks)
+        hidden = next(dense)(joined).unflatten(1, (self.side**2, -1))
+        for level in reversed(range(levels)):
+            hidden = on_grid(itertools.islice(residual, self.blocks[level]), hidden, self.side)
             if level:
-                hidden = channels_first(depth_to_space(next(dense)(channels_last(hidden)), 2))
-        hidden = functional.silu(self.norm[0](hidden))
-        return channels_first(depth_to_space(next(dense)(channels_last(hidden)), self.patch))
+                hidden = next(dense)(hidden).reshape(len(joined), 4 * hidden.shape[1], -1)
+        hidden = next(dense)(norm_silu(self.norm[0], hidden))
+        halvings = (2,) * (levels - 1)
+        grid = hidden.reshape(len(joined), self.side, self.side, -1)
+        return channels_first(depth_to_space(grid, *halvings, self.patch))
 
 
 class ClassicalEncoder(nn.Module):

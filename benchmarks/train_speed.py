@@ -97,10 +97,8 @@ def _variants(options: argparse.Namespace) -> dict[str, Callable[[], Mapping[str
 def _measure(
     shape: list[str], *works: str, framework: str, allocator: str = "set", compile: bool = False
 ) -> dict[str, float]:
-    """Each work in a process of its own."""
     how = [f"--framework={framework}", f"--allocator={allocator}", *(["--compile"] if compile else [])]
-    children = [child_figures("benchmarks.worker", "--work", work, *how, *shape) for work in works]
-    return {work: value for child in children for work, value in child.items()}
+    return child_figures("benchmarks.worker", "--work", *works, *how, *shape)
 
 
 def _print(report: Mapping[str, Any]) -> None:

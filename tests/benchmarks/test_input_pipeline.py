@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import input_pipeline
+from benchmarks import input_pipeline, timing
 from benchmarks.jax_workloads import load_config
 from benchmarks.timing import rate
 from conceal_jax.data.archive import open_archive
@@ -40,7 +40,7 @@ def test_the_report_sets_the_stream_against_the_step_and_the_decoder_of_all_core
         return {"images": 900.0 if "--work=stream" in arguments else 500.0}
 
     monkeypatch.setattr(input_pipeline, "child_figures", figures)
-    monkeypatch.setattr(input_pipeline.os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(timing.os, "cpu_count", lambda: 3)
     report = tmp_path / "report.json"
     monkeypatch.setattr(sys, "argv", ["", f"--config={SHRUNKEN}", "--count=2", "--rounds=2", f"--json={report}"])
     input_pipeline.main()

@@ -14,9 +14,16 @@ def test_all_photos_are_counted(work, tiny_run, tmp_path, monkeypatch):
     assert (tmp_path / "codes" / "codes-00000.npz").exists() == (work == "codes")
 
 
-def test_the_command_is_compared_with_its_slower_part():
-    rounds = {
-        name: {"photos": [rate] * 3, "peak_mib": [1.0] * 3}
-        for name, rate in (("decode", 400.0), ("encode", 200.0), ("codes", 150.0), ("codes of a quarter", 140.0))
+def test_the_command_is_compared_with_its_parts_and_with_both_in_turn():
+    photos = {
+        "decode": 400.0,
+        "decode on every core": 600.0,
+        "encode": 300.0,
+        "codes": 150.0,
+        "codes of a quarter": 1.0,
     }
-    assert release_speed.summary(rounds)["codes over encode"].median == 0.75
+    rounds = {name: {"photos": [rate] * 3, "peak_mib": [1.0] * 3} for name, rate in photos.items()}
+    summary = release_speed.summary(rounds)
+    assert summary["codes over encode"].median == 0.5
+    assert summary["codes over decode on every core"].median == 0.25
+    assert summary["codes over both in turn"].median == pytest.approx(0.75)
