@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.fuzz import changed, readers
+from benchmarks.fuzz import changed
+from benchmarks.fuzz_readers import readers
 from conceal_jax.attributes import AttributeSet
 from conceal_jax.audit.release_file import read_arrays
 from conceal_jax.data.archive import UnreadableFileError, open_archive
@@ -26,7 +27,7 @@ from tests.data.conftest import encode
 NAMES = (
     *("pictures", "zip", "utkface", "csv", "jsonl", "extra", "fairface", "celeb_a"),
     *("config", "overrides", "attributes", "metrics", "skipped", "release", "checkpoint"),
-    *("export", "codes"),
+    *("export", "codes", "sweep"),
 )
 
 

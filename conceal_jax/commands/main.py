@@ -29,7 +29,7 @@ COMMANDS = {
     "serve": "a page on this machine: a photo beside its concealed picture",
     "card": "the model card of a run",
     "doctor": "versions and devices; times one training step",
-    "runs": "what the runs in a folder have come to",
+    "runs": "what the runs in a folder are and have come to",
     "sweep": "rate, leakage and distortion of many bottlenecks, as curves",
 }
 

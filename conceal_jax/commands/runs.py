@@ -1,4 +1,4 @@
-"""What the runs in a folder have come to: stage, step, last figures, and what the audit read of codes.
+"""The runs in a folder: configuration, stage, step, last figures, and what the audit read of codes.
 
 examples:
   conceal runs runs/
@@ -8,7 +8,9 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from conceal_jax import config_files
 from conceal_jax.commands.exit_codes import ExitCode
+from conceal_jax.config import Config
 from conceal_jax.json_files import read_object, told_of
 from conceal_jax.release.export import is_export
 from conceal_jax.training import run_directory
@@ -31,7 +33,7 @@ def run(options: argparse.Namespace) -> ExitCode:
     if not runs:
         raise ValueError(f"no run in {options.folder}; give a folder with run directories that train.py wrote")
     for workdir in runs:
-        print(f"{workdir}\n  {_told(_progress, workdir)}\n  {_told(_audit, workdir)}")
+        print(workdir, *(_told(tell, workdir) for tell in (_settings, _progress, _audit)), sep="\n  ")
     return ExitCode.DONE
 
 
@@ -41,6 +43,14 @@ def _told(tell: Callable[[Path], str], workdir: Path) -> str:
         return tell(workdir)
     except (ValueError, OSError) as error:
         return str(error)
+
+
+def _settings(workdir: Path) -> str:
+    """What the run conceals, and the fields of its configuration that are not the defaults."""
+    config = config_files.load(workdir / run_directory.CONFIG)
+    differing = config_files.differences(Config(config.attributes), config)
+    concealed = ", ".join(spec.name for spec in config.attributes.concealed)
+    return ", ".join([f"conceals {concealed}", *(f"{name}={value}" for name, (_, value) in differing.items())])
 
 
 def _progress(workdir: Path) -> str:

@@ -224,7 +224,7 @@ def _page(settings: Sequence[Setting], images: Mapping[str, tuple[bytes, str]], 
         f"<style>{STYLE}</style></head><body><main><h1>Rate, leakage, distortion</h1>"
         "<p>Attackers learn from scratch and are judged on people set aside; intervals are over seeds where a setting "
         f"has several. Every figure is in {TABLE}.</p>"
-        f"{body}<h2>Settings</h2>{_table(settings) if settings else ''}"
+        f"{body}<h2>Settings</h2><p>In bold: on the front.</p>{_table(settings) if settings else ''}"
         f"{f'<h2>Failed members</h2><ul>{lost}</ul>' if lost else ''}</main></body></html>\n"
     )
 

@@ -56,15 +56,21 @@ def run_sweep(sweep: Sweep, out: Path) -> list[Result]:
     A member that fails is recorded, and the others go on.
 
     Raises:
-        ValueError: the sweep is not valid, its data cannot be used, or `out` holds another sweep.
+        ValueError: the sweep is not valid, its data cannot be used, or `out` holds another sweep or is in use.
     """
     members, directory = sweep.members(), Directory(out)
     directory.open(members)
-    pictures = _pictures(sweep.base, out)
+    with run_directory.held(out):
+        return _completed(sweep, members, directory)
+
+
+def _completed(sweep: Sweep, members: Mapping[str, Config], directory: Directory) -> list[Result]:
+    pictures = _pictures(sweep.base, directory.path)
     for number, names in enumerate(groups(members)):
-        if not all(map(directory.is_trained, names)):
-            logger.info("group %d: %d members", number + 1, len(names))
-            _train_group({name: members[name] for name in names}, pictures, directory)
+        missing = {name: members[name] for name in names if not directory.is_trained(name)}
+        if missing:
+            logger.info("group %d: %d members", number + 1, len(missing))
+            _train_group(missing, pictures, directory)
     floors = read_floors(*pictures.people, pictures.attributes, sweep.base.seed)
     audit = partial(_audit, members=members, pictures=pictures, floors=floors, directory=directory)
     _side_by_side(partial(audit, suite="quick"), _succeeded(members, directory))
@@ -73,7 +79,7 @@ def run_sweep(sweep: Sweep, out: Path) -> list[Result]:
     audited = [each for each in results if each.seed in sweep.seeds[: sweep.full_seeds] and each.setting in front]
     _side_by_side(partial(audit, suite="full"), [each.name for each in audited if not each.failure])
     results = _results(sweep, members, directory)
-    write_curves(out, results, members, known_floors(sweep.base))
+    write_curves(directory.path, results, members, known_floors(sweep.base))
     return results
 
 
@@ -126,8 +132,8 @@ def _train_group(members: Mapping[str, Config], pictures: Pictures, directory: D
             directory.fail(name, trained.failures[index])
             continue
         own_params, train, test = jax.tree.map(lambda leaf, index=index: leaf[index], (params, *seen))
-        directory.add_rows(name, [row("loss_nats", trained.losses[index]), *_distortion_and_rate(test)])
-        directory.save_trained(name, own_params, (train, test))
+        rows = [row("loss_nats", trained.losses[index]), *_distortion_and_rate(test)]
+        directory.save_trained(name, rows, own_params, (train, test))
 
 
 def _distortion_and_rate(seen: Seen) -> list[Row]:
@@ -159,8 +165,8 @@ def _audit(
         return
     config = members[name]
     description = described(create_bottleneck(config.model))
-    codes = directory.codes(name, description.kind == "finite")
     try:
+        codes = directory.codes(name, description.kind == "finite")
         rows = audit_codes(codes, pictures.people, pictures.attributes, floors, suite, config.seed)
         if suite == "quick":
             judged = pictures.people[1]
@@ -171,8 +177,11 @@ def _audit(
                 rows.append(row("certified_balanced_accuracy", each.bound, each.attribute))
                 rows.append(row("certified_bits", np.log2(each.bound / each.chance), each.attribute))
         directory.add_rows(name, rows)
-    except ValueError as error:
-        directory.fail(name, f"{suite} audit: {error}")
+    # As in training: the others may do without it.
+    except Exception as error:
+        logger.exception("%s: %s audit failed", name, suite)
+        directory.fail(name, f"{suite} audit: {type(error).__name__}: {error}".splitlines()[0])
+        return
     logger.info("%s: %s audit done", name, suite)
 
 

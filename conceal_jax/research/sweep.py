@@ -19,8 +19,10 @@ from jaxtyping import PyTree
 
 from conceal_jax import __version__, atomic, config_files
 from conceal_jax.audit.examples import Posterior
+from conceal_jax.audit.release_file import read_arrays
 from conceal_jax.config import Config
 from conceal_jax.config_validation import require, validate
+from conceal_jax.json_files import read_object, told_of
 from conceal_jax.models.bottleneck import create_bottleneck
 from conceal_jax.research.audits import Codes
 from conceal_jax.research.figures import Result, Row, member_name
@@ -126,7 +128,10 @@ def groups(members: Mapping[str, Config]) -> list[list[str]]:
 
 @dataclasses.dataclass(frozen=True)
 class Directory:
-    """What a sweep has written so far. A file is there whole or not at all."""
+    """What a sweep has written so far. A file is there whole or not at all.
+
+    Whatever reads one raises a `ValueError` that names it, if somebody has damaged it since.
+    """
 
     path: Path
 
@@ -134,21 +139,24 @@ class Directory:
         """Makes the directory, or checks that it is this sweep's.
 
         Raises:
-            ValueError: it holds another sweep.
+            ValueError: it holds another sweep, or what says which is damaged.
         """
         (self.path / MEMBERS).mkdir(parents=True, exist_ok=True)
         trees = {name: config_files.to_tree(config) for name, config in members.items()}
         text, file = json.dumps({"version": __version__, "members": trees}, indent=1), self.path / SWEEP
-        if file.is_file() and json.loads(file.read_text())["members"] != json.loads(text)["members"]:
+        if file.is_file() and read_object(file).get("members") != json.loads(text)["members"]:
             raise ValueError(f"{self.path} holds another sweep; give another directory, or remove this one")
         atomic.write_text(file, text)
 
     def is_trained(self, name: str) -> bool:
         """Whether a member is trained, or has failed for good."""
-        return self._arrays(name).is_file() or bool(self.failure(name))
+        rows, failure = self._record(name)
+        return bool(failure or (rows and self._arrays(name).is_file()))
 
-    def save_trained(self, name: str, params: PyTree, seen: tuple[Seen, Seen]) -> None:
-        """Keeps a member's parameters, and what it makes of those learned from and those judged."""
+    def save_trained(self, name: str, rows: Sequence[Row], params: PyTree, seen: tuple[Seen, Seen]) -> None:
+        """Keeps a member's first figures, parameters, and what it makes of those learned from and those judged."""
+        # Figures that a killed process left without parameters are replaced.
+        self._write(name, rows, "")
         arrays = {PARAMETERS + key: leaf for key, leaf in flatten_dict(params, sep="/").items()}
         for part, each in zip(("train", "test"), seen, strict=True):
             arrays |= {
@@ -164,13 +172,14 @@ class Directory:
 
     def params(self, name: str) -> PyTree:
         """A member's averaged parameters."""
-        with np.load(self._arrays(name)) as arrays:
-            flat = {key.removeprefix(PARAMETERS): arrays[key] for key in arrays.files if key.startswith(PARAMETERS)}
+        arrays = read_arrays(self._arrays(name))
+        flat = {key.removeprefix(PARAMETERS): each for key, each in arrays.items() if key.startswith(PARAMETERS)}
         return unflatten_dict(flat, sep="/")
 
     def codes(self, name: str, finite: bool) -> tuple[Codes, Codes]:
         """Codes of those learned from and those judged; their posteriors where nothing was rounded afterwards."""
-        with np.load(self._arrays(name)) as arrays:
+        arrays = read_arrays(self._arrays(name))
+        with told_of(self._arrays(name)):
             train, test = (
                 Codes(
                     arrays[f"{part}/codes"],
@@ -182,7 +191,7 @@ class Directory:
 
     def rows(self, name: str) -> list[Row]:
         """A member's figures so far."""
-        return [Row(**each) for each in self._record(name)["rows"]]
+        return self._record(name)[0]
 
     def add_rows(self, name: str, rows: Sequence[Row]) -> None:
         """Keeps further figures of a member."""
@@ -190,20 +199,26 @@ class Directory:
 
     def failure(self, name: str) -> str:
         """Why a member failed; empty if it did not."""
-        return str(self._record(name)["failure"])
+        return self._record(name)[1]
 
     def fail(self, name: str, reason: str) -> None:
         """Records that a member failed. Without its file it would be tried again."""
         self._write(name, self.rows(name), reason)
 
-    def _record(self, name: str) -> dict[str, Any]:
-        file = self.path / MEMBERS / f"{name}.json"
-        record: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {"rows": [], "failure": ""}
-        return record
+    def _record(self, name: str) -> tuple[list[Row], str]:
+        file = self._file(name)
+        if not file.is_file():
+            return [], ""
+        record = read_object(file)
+        with told_of(file):
+            return [Row(**each) for each in record["rows"]], str(record["failure"])
 
     def _write(self, name: str, rows: Sequence[Row], failure: str) -> None:
         record = {"failure": failure, "rows": [dataclasses.asdict(each) for each in rows]}
-        atomic.write_text(self.path / MEMBERS / f"{name}.json", json.dumps(record))
+        atomic.write_text(self._file(name), json.dumps(record))
+
+    def _file(self, name: str) -> Path:
+        return self.path / MEMBERS / f"{name}.json"
 
     def _arrays(self, name: str) -> Path:
         return self.path / MEMBERS / f"{name}.npz"

@@ -48,10 +48,10 @@ def open_run(config: Config, workdir: Path) -> None:
 
 @contextlib.contextmanager
 def held(workdir: Path) -> Iterator[None]:
-    """Keeps other processes from training in the directory. The system lets go of it when this process ends, however.
+    """Keeps other processes from writing to the directory. The system lets go of it when this process ends, however.
 
     Raises:
-        ValueError: another process trains in it.
+        ValueError: another process holds it.
     """
     try:
         import fcntl
@@ -64,8 +64,8 @@ def held(workdir: Path) -> Iterator[None]:
         except BlockingIOError:
             file.seek(0)
             raise ValueError(
-                f"{workdir} is in use by {file.read().strip() or 'another process'}; wait for it, stop it, or give "
-                "another --workdir"
+                f"{workdir} is in use by {file.read().strip() or 'another process'}; wait for it, stop it, or "
+                "choose another directory"
             ) from None
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")

@@ -48,6 +48,8 @@ def test_runs_are_listed_with_their_figures(tiny_run, tmp_path, capsys):
     (workdir / "report" / "report.json").write_text(json.dumps({"concealed": codes}))
     assert main(["runs", str(tmp_path)]) == ExitCode.DONE
     out = capsys.readouterr().out
+    assert "conceals gender, ethnicity, age, " in out
+    assert "training.steps=4, " in out
     assert "stage see, step 3 of 4: psnr_db 20.12" in out
     assert "gender 61.5 % (floor 56.0 %)" in out
     assert main(["runs", str(tmp_path / "runs" / "one" / "report")]) == ExitCode.FAILED

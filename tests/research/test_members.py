@@ -79,6 +79,15 @@ def test_eight_members_cost_eight_times_one(items, attributes):
     assert many > 0.8 * K * single
 
 
+def test_eight_members_in_one_program_learn_what_each_learns_alone(items, attributes):
+    """Losses of every step, on one device."""
+    alone = jax.jit(partial(train, config=overridden(**CLIPPED), attributes=attributes))
+    _, together = jax.jit(jax.vmap(alone, in_axes=(0, None)))(stacked(eight()), items)
+    for index, member in enumerate(eight()):
+        _, sums = alone(member, items)
+        np.testing.assert_allclose(together.totals["loss"][index], sums.totals["loss"], rtol=1e-4)
+
+
 def test_all_of_training_is_one_expression(items, attributes):
     state, sums = jax.jit(partial(train, config=CONFIG, attributes=attributes))(member_of(CONFIG), items)
     losses = np.asarray(sums.totals["loss"] / sums.count)

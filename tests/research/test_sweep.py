@@ -2,7 +2,9 @@
 
 import csv
 import dataclasses
+import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from conceal_jax.research import run as run_module
 from conceal_jax.research.run import known_floors, run_sweep
 from conceal_jax.research.sweep import Directory, LogUniform, Sweep, grid, groups, load_sweep, random_search
 from conceal_jax.research.training import train_members
+from conceal_jax.training import run_directory
 from tests.research.conftest import CONFIG, overridden
 
 BROKEN = 1e38
@@ -122,6 +125,52 @@ def test_a_directory_has_one_sweep(swept):
     out, sweep, _ = swept
     with pytest.raises(ValueError, match="holds another sweep"):
         run_sweep(dataclasses.replace(sweep, seeds=(5,)), out)
+
+
+def test_a_directory_in_use_is_refused(swept):
+    out, sweep, _ = swept
+    with run_directory.held(out), pytest.raises(ValueError, match="in use"):
+        run_sweep(sweep, out)
+
+
+def test_a_member_whose_codes_are_damaged_fails_alone(swept, tmp_path):
+    out, sweep, results = swept
+    shutil.copytree(out, tmp_path / "copy")
+    members = tmp_path / "copy" / "members"
+    (members / "000-seed1.npz").write_bytes(b"PK")
+    record = json.loads((members / "000-seed1.json").read_text())
+    record["rows"] = [row for row in record["rows"] if not row["suite"]]
+    (members / "000-seed1.json").write_text(json.dumps(record))
+    found = run_sweep(sweep, tmp_path / "copy")
+    assert "000-seed1.npz cannot be read" in found[1].failure
+    assert found[0] == results[0]
+
+
+def test_a_sweep_that_is_killed_while_it_keeps_members_goes_on_with_the_others(tmp_path, monkeypatch):
+    trained = []
+
+    def counted(configs, items, attributes):
+        trained.append([config.seed for config in configs])
+        return train_members(configs, items, attributes)
+
+    def killed(directory, name, *arguments):
+        save(directory, name, *arguments)
+        if name.endswith("seed1"):
+            directory._arrays(name).unlink()
+            raise KeyboardInterrupt
+
+    save = Directory.save_trained
+    monkeypatch.setattr(run_module, "train_members", counted)
+    sweep = Sweep(CONFIG, ({"objective.beta": 1.0},), seeds=(0, 1), full_seeds=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Directory, "save_trained", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_sweep(sweep, tmp_path)
+    results = run_sweep(sweep, tmp_path)
+    assert trained == [[0, 1], [1]]
+    for result in results:
+        named = [(row.quantity, row.attribute, row.suite) for row in result.rows]
+        assert len(named) == len(set(named)) > 20
 
 
 def test_what_a_member_learned_can_be_read_back(swept):

@@ -19,7 +19,7 @@ def test_a_directory_in_use_is_refused_until_its_process_is_dead(tmp_path):
     assert process.stdout is not None
     with process.stdout:
         assert process.stdout.readline() == "held\n"
-        refused = pytest.raises(ValueError, match=f"in use by process {process.pid} on .*another --workdir")
+        refused = pytest.raises(ValueError, match=f"in use by process {process.pid} on .*another directory")
         with refused, run_directory.held(tmp_path):
             pass
         process.kill()
