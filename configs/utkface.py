@@ -49,6 +49,8 @@ def get_config() -> Config:
         training=TrainingConfig(
             steps=4000, batch_size=64, evaluate_every=1000, pictures_every=1000, checkpoint_every=1000
         ),
-        censor=CensorConfig(steps=2000, latent_dim=64, beta=0.5, neutral=0.8, kept=200.0, refit_steps=600),
-        penalty=PenaltyConfig(adversary=3000.0, attribute_weights=(1.0, 1.3, 1.3)),
+        censor=CensorConfig(
+            steps=4000, batch_size=256, latent_dim=64, beta=0.5, neutral=0.8, kept=150.0, refit_steps=600
+        ),
+        penalty=PenaltyConfig(adversary=2600.0, attribute_weights=(1.0, 1.5, 1.4)),
     )
