@@ -52,5 +52,5 @@ def get_config() -> Config:
         censor=CensorConfig(
             steps=4000, batch_size=256, latent_dim=64, beta=0.5, neutral=0.8, kept=150.0, refit_steps=600
         ),
-        penalty=PenaltyConfig(adversary=2600.0, attribute_weights=(1.0, 1.5, 1.4)),
+        penalty=PenaltyConfig(adversary=2200.0, attribute_weights=(1.0, 1.5, 1.4)),
     )
