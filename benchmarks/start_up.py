@@ -4,7 +4,7 @@
 
 On the resident path: as many synthetic 64x64 JPEGs as UTKFace has are decoded first. "cold" finds no compiled program,
 "warm" those of the cold start before it. The first step is done when its figures are in `metrics.jsonl`; the process is
-ended then. Medians over rounds.
+ended then. Medians over rounds, after a start that is not counted: in it, Python compiles the modules it imports.
 """
 
 import argparse
@@ -30,7 +30,9 @@ def main() -> None:
         pictures = write_pictures(
             Path(folder) / "faces.zip", options.count, load_config(options.config).data.image_size
         )
-        start = partial(seconds_to_first_step, options.config, pictures)
+        modules = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(Path(folder) / "modules")}
+        start = partial(seconds_to_first_step, options.config, pictures, modules)
+        cold_and_warm(start, Path(folder) / "uncounted")
         pairs = [cold_and_warm(start, Path(folder) / str(index)) for index in range(options.rounds)]
     cold, warm = zip(*pairs, strict=True)
     report = {"cold, s": Spread.of(cold), "warm, s": Spread.of(warm)}
@@ -41,12 +43,13 @@ def main() -> None:
 
 def cold_and_warm(start: partial[float], folder: Path) -> tuple[float, float]:
     """Seconds of two starts, the second of which finds the programs of the first."""
-    caches = {"XDG_CACHE_HOME": str(folder)}
-    return start(folder / "cold", caches), start(folder / "warm", caches)
+    return start(folder / "cold", folder), start(folder / "warm", folder)
 
 
-def seconds_to_first_step(config: str, pictures: Path, workdir: Path, environment: Mapping[str, str]) -> float:
-    """Starts a run, and ends it after its first step.
+def seconds_to_first_step(
+    config: str, pictures: Path, environment: Mapping[str, str], workdir: Path, caches: Path
+) -> float:
+    """Starts a run that keeps its programs in the folder `caches`, and ends it after its first step.
 
     Raises:
         RuntimeError: it ended before; its own message went to the terminal.
@@ -54,7 +57,7 @@ def seconds_to_first_step(config: str, pictures: Path, workdir: Path, environmen
     command = [sys.executable, "train.py", f"--config={config}", f"--config.data.path={pictures}"]
     command += [f"--workdir={workdir}", "--config.training.log_every=1"]
     begin = time.perf_counter()
-    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}) as run:
+    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment, "XDG_CACHE_HOME": str(caches)}) as run:
         try:
             while not read_metrics(workdir / "metrics.jsonl"):
                 if run.poll() is not None:

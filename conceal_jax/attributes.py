@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -158,5 +159,6 @@ def _with_marginal(spec: Attribute, values: np.ndarray) -> Attribute:
         raise ValueError(
             f"no example has a label for {spec.name!r}; check its column in the label file, or do not conceal it"
         )
-    marginal = np.asarray(spec.encode(known), np.float64).mean(axis=0)
+    # As one program: operation by operation, compiling them is a tenth of a run's start.
+    marginal = np.asarray(jax.jit(spec.encode)(known), np.float64).mean(axis=0)
     return dataclasses.replace(spec, neutral=tuple(marginal.tolist()))
