@@ -42,9 +42,9 @@ from conceal_jax.training.loop import train
 from conceal_jax.training.parallel import create_mesh
 
 SETTINGS: Mapping[str, Mapping[str, str]] = {
-    "bare": {"censor.beta": "4", "censor.kept": "0"},
-    "beta 20": {"censor.beta": "20", "censor.kept": "0"},
-    "beta 60": {"censor.beta": "60", "censor.kept": "0"},
+    "bare": {"censor.beta": "4", "censor.kept": "0", "censor.brightness": "0"},
+    "beta 20": {"censor.beta": "20", "censor.kept": "0", "censor.brightness": "0"},
+    "beta 60": {"censor.beta": "60", "censor.kept": "0", "censor.brightness": "0"},
     "adversary 1000": {"penalty.adversary": "1000"},
     "adversary": {"penalty.adversary": "3000"},
     "adversary 6000": {"penalty.adversary": "6000"},

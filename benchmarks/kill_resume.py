@@ -51,6 +51,7 @@ OVERRIDES = {
     "censor.refit_steps": "4",
     "censor.batch_size": "8",
     "censor.kept": "0",
+    "censor.brightness": "0",
     "penalty.attribute_weights": "()",
     "adversary.widths": "(0,)",
     "adversary.updates": "1",

@@ -172,8 +172,8 @@ class CensorConfig(CodeConfig):
         width: hidden units.
         beta, rate_target: of the released code's rate, as for the first stage.
         neutral: weight of the reconstruction under the neutral label, against the one under the photo's own.
-        kept: nats for each full skill with which a kept attribute, or the photo's brightness, is read of concealed
-            codes.
+        kept: nats for each full skill with which a kept attribute is read of concealed codes.
+        brightness: the same for the photo's brightness.
         refit_steps: updates of the decoder alone, on pictures, once the codes are what they will be.
     """
 
@@ -185,6 +185,7 @@ class CensorConfig(CodeConfig):
     rate_target: float | None = None
     neutral: float = 0.2
     kept: float = 0.0
+    brightness: float = 0.0
     refit_steps: int = 0
 
 
@@ -193,7 +194,8 @@ class PenaltyConfig:
     """What the censor pays, in nats, for dependence of codes on concealed attributes; 0 switches a penalty off.
 
     Attributes:
-        adversary: for each full skill of the adversaries, by attribute and view (codes, decoded codes).
+        adversary: for each full skill of the adversaries, by attribute and view (codes, decoded codes, their
+            colour).
         hsic: for a normalised HSIC of 1, by attribute.
         moments: for each nat of moment mismatch, by attribute.
         contrastive: for each nat of contrastive information, by attribute.

@@ -140,6 +140,7 @@ _LOWER_BOUNDS = (
     ("censor", "beta", 0),
     ("censor", "neutral", 0),
     ("censor", "kept", 0),
+    ("censor", "brightness", 0),
     ("censor", "refit_steps", 0),
     ("penalty", "adversary", 0),
     ("penalty", "hsic", 0),

@@ -17,7 +17,7 @@ from conceal_jax.penalties import charged
 from conceal_jax.training.adversary import Adversaries, AdversaryState
 from conceal_jax.training.clipping import global_norm
 from conceal_jax.training.devices import device_count, example_noise, gathered, psum
-from conceal_jax.training.kept import kept_skills
+from conceal_jax.training.kept import COLOUR, has_reader, kept_skills, payment, read_colour
 from conceal_jax.training.metrics import Sums, masked_sums
 from conceal_jax.training.parallel import Step
 from conceal_jax.training.state import TrainState
@@ -71,7 +71,7 @@ def censor_step(
         if "reader" in params:
             readable = kept_skills(params["reader"], views["decoded"], batch["labels"], mask, attributes, axis_name)
             terms |= {f"kept_{name}": each for name, each in readable.items()}
-            per_example -= config.censor.kept * sum(readable.values())
+            per_example -= payment(readable, config.censor)
         if adversary is not None:
             read_by_all, skills = adversaries.charge(adversary, views, batch["labels"], mask, axis_name)
             terms |= {f"skill_{name}": each for name, each in skills.items()}
@@ -116,9 +116,13 @@ def bind_censor_step(
 
 
 def create_adversaries(config: Config, attributes: AttributeSet) -> Adversaries:
-    """The adversaries of a run: of released codes, and of what the censor decodes from them under the neutral label."""
-    latent_dim = create_bottleneck(config.censor).latent_dim
-    return Adversaries(config, attributes, {"codes": latent_dim, "decoded": config.model.latent_dim})
+    """The adversaries of a run: of released codes, of what the censor decodes from them under the neutral label, and,
+    where there is a reader of it, of the latter's colour.
+    """
+    lengths = {"codes": create_bottleneck(config.censor).latent_dim, "decoded": config.model.latent_dim}
+    if has_reader(config.censor):
+        lengths["colour"] = len(COLOUR)
+    return Adversaries(config, attributes, lengths)
 
 
 def begin_adversaries(config: Config, attributes: AttributeSet) -> AdversaryState | None:
@@ -151,11 +155,14 @@ def _forward(
     def reconstruction(decoded: Any) -> Array:
         return 0.5 * jnp.sum(batch["curvature"] * jnp.square(decoded - batch["code"]), axis=-1)
 
-    concealed = bound(codes, neutral, method="decode")
+    concealed: Any = bound(codes, neutral, method="decode")
     terms = {
         "reconstruction": reconstruction(bound(codes, own, method="decode")),
         "neutral_reconstruction": reconstruction(concealed),
         "rate": censor.bottleneck.code.rate(posterior).sum(axis=-1),
         "posterior": posterior,
     }
-    return terms, {"codes": codes, "decoded": concealed}
+    views = {"codes": codes, "decoded": concealed}
+    if "reader" in params:
+        views["colour"] = read_colour(params["reader"], concealed, attributes)
+    return terms, views

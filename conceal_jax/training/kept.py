@@ -1,6 +1,8 @@
 """What of a photo must survive: kept attributes, and its brightness. The censor is paid for it.
 
 A handful of pixels, such as a smile, counts for little in a squared error: the first thing that a censor would give up.
+Colour is read, too, but not paid for: with it goes the skin's, and whoever must keep it tells ethnicity whatever else
+is hidden. Adversaries are shown the colour that is read.
 """
 
 from collections.abc import Mapping
@@ -11,23 +13,31 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
-from conceal_jax.appearance import LUMINANCE
+from conceal_jax.appearance import APPEARANCE, LUMINANCE
 from conceal_jax.attributes import Attribute, AttributeSet, Categorical, LabelArray
+from conceal_jax.config import CensorConfig
 from conceal_jax.models.adversary import skill
 from conceal_jax.training.devices import psum
 
+COLOUR = tuple(spec for spec in APPEARANCE if spec != LUMINANCE)
 
-def kept_attributes(attributes: AttributeSet) -> tuple[Attribute, ...]:
-    """Those that are declared as kept, and the photo's brightness.
 
-    Not its colour: with mean colour goes the skin's, and whoever must keep it tells ethnicity whatever else is hidden.
-    """
-    return (*attributes.kept, LUMINANCE)
+def has_reader(config: CensorConfig) -> bool:
+    """Whether anything is paid for, so that there is a reader."""
+    return config.kept > 0 or config.brightness > 0
 
 
 def create_reader(attributes: AttributeSet) -> nn.Dense:
-    """A linear reader of all that is kept: logits of classes, and values."""
-    return nn.Dense(sum(_outputs(spec) for spec in kept_attributes(attributes)))
+    """A linear reader of all that is kept, and of colour: logits of classes, and values."""
+    return nn.Dense(sum(_outputs(spec) for spec in _read(attributes)))
+
+
+def read_colour(
+    params: PyTree, decoded: Float[Array, "batch first"], attributes: AttributeSet
+) -> Float[Array, "batch colour"]:
+    """Both colours in standard deviations, as the reader sees them; no gradient reaches the reader."""
+    answers: Any = create_reader(attributes).apply({"params": jax.lax.stop_gradient(params)}, decoded)
+    return answers[:, -len(COLOUR) :]
 
 
 def kept_skills(
@@ -39,6 +49,8 @@ def kept_skills(
     axis_name: str | None,
 ) -> dict[str, Float[Array, " batch"]]:
     """How well each kept attribute is read, example by example; on average 0 is chance and 1 is everything.
+
+    Colour is read, too; the gradient of its skill teaches the reader alone, so that to add it pays for nothing.
 
     Args:
         params: of the reader.
@@ -52,9 +64,12 @@ def kept_skills(
         By name, for a categorical attribute 1 - cross-entropy / log(classes), for a continuous one 1 - squared error /
         variance in the batch, whose mean is R2.
     """
-    answers: Any = create_reader(attributes).apply({"params": params}, decoded)
+    reader = create_reader(attributes)
+    paid: Any = reader.apply({"params": params}, decoded)
+    unpaid: Any = reader.apply({"params": params}, jax.lax.stop_gradient(decoded))
     skills, start = {}, 0
-    for spec in kept_attributes(attributes):
+    for spec in _read(attributes):
+        answers = unpaid if spec in COLOUR else paid
         answer = answers[:, start : start + _outputs(spec)]
         start += _outputs(spec)
         if isinstance(spec, Categorical):
@@ -62,6 +77,16 @@ def kept_skills(
         else:
             skills[spec.name] = _explained(answer[:, 0], jnp.asarray(labels[spec.name]), mask, axis_name)
     return skills
+
+
+def payment(skills: Mapping[str, Float[Array, " batch"]], config: CensorConfig) -> Float[Array, " batch"]:
+    """Nats that the censor is paid for what is read, example by example; colour's one nat teaches the reader alone."""
+    appearance = {LUMINANCE.name: config.brightness} | {spec.name: 1.0 for spec in COLOUR}
+    return sum((appearance.get(name, config.kept) * each for name, each in skills.items()), jnp.zeros(()))
+
+
+def _read(attributes: AttributeSet) -> tuple[Attribute, ...]:
+    return (*attributes.kept, LUMINANCE, *COLOUR)
 
 
 def _outputs(spec: Attribute) -> int:

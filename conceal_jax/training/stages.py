@@ -14,7 +14,7 @@ from conceal_jax.models.vae import create_model, init_params
 from conceal_jax.training import run_directory
 from conceal_jax.training.censor_step import begin_adversaries
 from conceal_jax.training.checkpoint import restore_run
-from conceal_jax.training.kept import create_reader
+from conceal_jax.training.kept import create_reader, has_reader
 from conceal_jax.training.parallel import replicated_like
 from conceal_jax.training.parameters import divided
 from conceal_jax.training.state import TrainState, begin, create_optimizer, create_state
@@ -35,9 +35,7 @@ def censor_schedule(config: Config) -> TrainingConfig:
 
 def refit_schedule(config: Config) -> TrainingConfig:
     """How the decoder is fitted to codes that no longer change."""
-    return dataclasses.replace(
-        config.training, steps=config.censor.refit_steps, learning_rate=config.censor.learning_rate
-    )
+    return dataclasses.replace(config.training, steps=config.censor.refit_steps)
 
 
 def first_state(config: Config) -> TrainState:
@@ -49,7 +47,7 @@ def censor_state(first_params: PyTree, config: Config, attributes: AttributeSet)
     """The censor before its first step, beside a VAE that is left as it is."""
     key = jax.random.fold_in(jax.random.key(config.seed), 4)
     params = {"censor": init_params(create_model(config), config, key)["censor"]}
-    if config.censor.kept:
+    if has_reader(config.censor):
         first = jnp.zeros((1, config.model.latent_dim))
         params["reader"] = create_reader(attributes).init(jax.random.fold_in(key, 1), first)["params"]
     optimizer = create_optimizer(censor_schedule(config))

@@ -22,7 +22,7 @@ from conceal_jax.training.parallel import create_mesh, map_step, replicate, shar
 from conceal_jax.training.state import create_optimizer
 
 BASE = {"model.latent_dim": "6", "censor.steps": "40", "censor.batch_size": "16", "censor.beta": "1"}
-BASE |= {"censor.neutral": "0.2", "censor.kept": "0", "penalty.adversary": "0"}
+BASE |= {"censor.neutral": "0.2", "censor.kept": "0", "censor.brightness": "0", "penalty.adversary": "0"}
 BASE |= {"penalty.attribute_weights": "()"}
 PENALTIES = {"penalty.adversary": "20", "penalty.hsic": "5", "penalty.moments": "5", "penalty.contrastive": "5"}
 EVERYTHING = {
@@ -31,6 +31,7 @@ EVERYTHING = {
     "penalty.target": "0.05",
     "adversary.restart_every": "2",
     "censor.kept": "5",
+    "censor.brightness": "5",
 }
 MULTIPLIER = {"censor.rate_target": "4"}
 
