@@ -46,7 +46,9 @@ def get_config() -> Config:
         training=TrainingConfig(
             steps=4000, batch_size=32, evaluate_every=1000, pictures_every=1000, checkpoint_every=1000
         ),
-        censor=CensorConfig(steps=2000, latent_dim=64, width=256, beta=0.5, neutral=0.8, kept=800.0, refit_steps=1000),
+        censor=CensorConfig(
+            steps=2000, latent_dim=64, width=256, beta=0.5, neutral=0.8, kept=800.0, brightness=800.0, refit_steps=1000
+        ),
         # A picture's nats count twice what they do at a scale of 0.1.
         penalty=PenaltyConfig(adversary=8000.0, attribute_weights=(1.0, 1.3, 1.3)),
         # Ten times the default: on these faces, though not on photos, that left less of ethnicity and age.

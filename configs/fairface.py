@@ -48,6 +48,17 @@ def get_config() -> Config:
         model=ModelConfig(latent_dim=128, widths=(48, 96, 192)),
         objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=2.0),
         training=TrainingConfig(steps=6780, batch_size=128),
-        censor=CensorConfig(steps=2000, latent_dim=64, beta=0.5, neutral=0.8, kept=200.0, refit_steps=600),
-        penalty=PenaltyConfig(adversary=3000.0),
+        # As chosen on UTKFace.
+        censor=CensorConfig(
+            steps=3000,
+            batch_size=256,
+            learning_rate=4e-3,
+            latent_dim=64,
+            beta=0.5,
+            neutral=0.8,
+            kept=120.0,
+            brightness=600.0,
+            refit_steps=2400,
+        ),
+        penalty=PenaltyConfig(adversary=3200.0),
     )

@@ -42,6 +42,8 @@ def get_config() -> Config:
         training=TrainingConfig(
             steps=2000, batch_size=64, evaluate_every=1000, pictures_every=1000, checkpoint_every=1000
         ),
-        censor=CensorConfig(steps=2000, latent_dim=64, beta=0.5, neutral=0.8, kept=200.0, refit_steps=600),
+        censor=CensorConfig(
+            steps=2000, latent_dim=64, beta=0.5, neutral=0.8, kept=200.0, brightness=200.0, refit_steps=600
+        ),
         penalty=PenaltyConfig(adversary=3000.0),
     )

@@ -50,7 +50,15 @@ def get_config() -> Config:
             steps=4000, batch_size=64, evaluate_every=1000, pictures_every=1000, checkpoint_every=1000
         ),
         censor=CensorConfig(
-            steps=4000, batch_size=256, latent_dim=64, beta=0.5, neutral=0.8, kept=150.0, refit_steps=600
+            steps=3000,
+            batch_size=256,
+            learning_rate=4e-3,
+            latent_dim=64,
+            beta=0.5,
+            neutral=0.8,
+            kept=120.0,
+            brightness=600.0,
+            refit_steps=2400,
         ),
-        penalty=PenaltyConfig(adversary=2200.0, attribute_weights=(1.0, 1.5, 1.4)),
+        penalty=PenaltyConfig(adversary=3200.0, attribute_weights=(1.0, 1.7, 1.6)),
     )
