@@ -167,8 +167,10 @@ class Continuous:
 
     def encode(self, values: LabelArray) -> Float[Array, "batch width"]:
         """Knot weights of float32 values [B]; the neutral vector where the value is missing (NaN)."""
-        knots = jnp.asarray(self.knots, jnp.float32)
-        weights = jax.vmap(lambda weight: jnp.interp(values, knots, weight), out_axes=1)(jnp.eye(self.width))
+        knots = np.asarray(self.knots, np.float32)
+        # How much of the way from each knot to the next lies below the value: 1 before it, 0 after it.
+        passed = jnp.clip((jnp.asarray(values)[:, None] - knots[:-1]) / np.diff(knots), 0.0, 1.0)
+        weights = jnp.pad(passed, ((0, 0), (1, 0)), constant_values=1.0) - jnp.pad(passed, ((0, 0), (0, 1)))
         return jnp.where(jnp.isnan(values)[:, None], self.neutral_vector(), weights)
 
     def neutral_vector(self) -> np.ndarray:

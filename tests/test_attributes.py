@@ -126,3 +126,10 @@ def test_specifications_that_make_no_sense_are_refused(make, message):
 def test_encoding_works_under_jit_and_vmap():
     labels = {"gender": np.array([1, -1], np.int32), "age": np.array([np.nan, 40], np.float32)}
     np.testing.assert_allclose(jax.jit(ATTRIBUTES.encode)(labels), ATTRIBUTES.encode(labels), rtol=1e-6)
+
+
+@given(st.lists(st.floats(0, 120, width=32), min_size=8, max_size=8))
+def test_knot_weights_are_those_of_linear_interpolation(values):
+    spec = AGE
+    expected = np.stack([np.interp(values, spec.knots, weight) for weight in np.eye(spec.width)], axis=1)
+    np.testing.assert_allclose(spec.encode(np.array(values, np.float32)), expected, atol=1e-5)
