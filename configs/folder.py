@@ -54,8 +54,8 @@ def get_config() -> Config:
             beta=0.5,
             neutral=0.8,
             kept=120.0,
-            brightness=600.0,
+            brightness=550.0,
             refit_steps=2400,
         ),
-        penalty=PenaltyConfig(adversary=3200.0),
+        penalty=PenaltyConfig(adversary=2700.0),
     )
