@@ -59,7 +59,8 @@ def censor_runner(config: Config) -> Runner:
     optimizer, mesh = create_optimizer(stages.censor_schedule(config)), create_mesh()
     step = bind_censor_step(create_censor(config), config.attributes, optimizer, config)
     feed = ResidentFeed(items, step, config.censor.batch_size * batch_parts(config), config, mesh)
-    return Runner(feed, replicate(stages.censor_state({}, config, config.attributes), mesh))
+    first = stages.first_state(config).params
+    return Runner(feed, replicate(stages.censor_state(first, config, config.attributes), mesh))
 
 
 def picture_runner(config: Config) -> Runner:

@@ -108,6 +108,8 @@ class ObjectiveConfig:
         free_nats: rate per latent dimension that costs nothing.
         rate_target: nats; when set, beta becomes a Lagrange multiplier that holds the rate there.
         multiplier_rate: step size of that multiplier's logarithm.
+        recognition: nats for each full skill with which a concealed attribute is recognised in the first stage's codes,
+            for the censor to know what it has to take out; 0 leaves recognition out.
     """
 
     likelihood: Literal["gaussian", "laplace", "bernoulli"] = "gaussian"
@@ -118,6 +120,7 @@ class ObjectiveConfig:
     free_nats: float = 0.0
     rate_target: float | None = None
     multiplier_rate: float = 0.01
+    recognition: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -45,7 +45,7 @@ def get_config() -> Config:
         ),
         data=DataConfig(source="utkface", image_size=64),
         model=ModelConfig(latent_dim=128, widths=(48, 96, 192)),
-        objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=2.0),
+        objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=1.0, recognition=100.0),
         training=TrainingConfig(
             steps=4000, batch_size=64, evaluate_every=1000, pictures_every=1000, checkpoint_every=1000
         ),

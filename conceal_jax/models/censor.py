@@ -7,7 +7,9 @@ adversaries can be met thousands of times in the time that one pass over the pic
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from conceal_jax.models.bottleneck import BottleneckLayer, Posterior
@@ -26,6 +28,29 @@ class Features(nn.Module):
         hidden = nn.silu(nn.Dense(self.width)(inputs))
         hidden = hidden + nn.silu(nn.Dense(self.width)(hidden))
         return jnp.concatenate([hidden, inputs], axis=-1)
+
+
+class Recognition(nn.Module):
+    """A perceptron that reads the concealed labels from first codes: a censor can take out only what it sees.
+
+    Attributes:
+        parts: length of each attribute's part of the label vector.
+        width: hidden units.
+    """
+
+    parts: tuple[int, ...]
+    width: int = 256
+
+    @nn.compact
+    def __call__(self, first: Float[Array, "batch first"]) -> Float[Array, "batch labels"]:
+        """Logits of the label vector."""
+        hidden = nn.silu(nn.LayerNorm()(nn.Dense(self.width)(first)))
+        return nn.Dense(sum(self.parts))(hidden)
+
+    def probabilities(self, first: Float[Array, "batch first"]) -> Float[Array, "batch labels"]:
+        """The label vector that is expected."""
+        parts = jnp.split(self(first), np.cumsum(self.parts)[:-1], axis=-1)
+        return jnp.concatenate([jax.nn.softmax(part) for part in parts], axis=-1)
 
 
 class Censor(nn.Module):
@@ -48,15 +73,16 @@ class Censor(nn.Module):
     def __call__(
         self,
         first: Float[Array, "batch first"],
+        recognised: Float[Array, "batch recognised"],
         label_vectors: Float[Array, "batch labels"],
         noise: Float[Array, "batch latent"],
     ) -> Float[Array, "batch first"]:
         """First codes as they are after encoding, sampling, and decoding under the labels."""
-        return self.decode(self.sample(self.encode(first), noise), label_vectors)
+        return self.decode(self.sample(self.encode(first, recognised), noise), label_vectors)
 
-    def encode(self, first: Float[Array, "batch first"]) -> Posterior:
-        """The posterior of the released codes of first codes."""
-        return self.bottleneck.posterior(self.encoder(first))
+    def encode(self, first: Float[Array, "batch first"], recognised: Float[Array, "batch recognised"]) -> Posterior:
+        """The posterior of the released codes of first codes, and of what is recognised in them."""
+        return self.bottleneck.posterior(self.encoder(jnp.concatenate([first, recognised], axis=-1)))
 
     def sample(self, posterior: Posterior, noise: Float[Array, "batch latent"]) -> Float[Array, "batch latent"]:
         """Released codes, drawn with noise from N(0, I)."""

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from conceal_jax.config import Config
 from conceal_jax.models.bottleneck import Bottleneck, BottleneckLayer, Posterior, create_bottleneck
-from conceal_jax.models.censor import Censor
+from conceal_jax.models.censor import Censor, Recognition
 from conceal_jax.models.classical import ClassicalDecoder, ClassicalEncoder
 from conceal_jax.models.decoder import Decoder
 from conceal_jax.models.encoder import Encoder
@@ -24,6 +24,7 @@ class Output(flax.struct.PyTreeNode):
         codes: sampled.
         logits: of the decoded pictures.
         log_scale: of a pixel's likelihood.
+        recognised: logits of the label vector, read from the codes; None where nothing reads them.
     """
 
     posterior: Posterior
@@ -31,6 +32,7 @@ class Output(flax.struct.PyTreeNode):
     codes: Float[Array, "batch latent"]
     logits: Float[Array, "batch height width channels"]
     log_scale: Float[Array, ""]
+    recognised: Float[Array, "batch labels"] | None = None
 
 
 class VAE(nn.Module):
@@ -41,6 +43,7 @@ class VAE(nn.Module):
         scale: of a pixel's likelihood; the starting value when learned.
         learn_scale: whether the logarithm of the scale is a parameter.
         censor: between the bottleneck and the released code; without one, the bottleneck's codes are released.
+        recognition: reads labels from codes before the censor; it is trained where there is no censor yet.
     """
 
     encoder: nn.Module
@@ -49,6 +52,7 @@ class VAE(nn.Module):
     scale: float = 0.1
     learn_scale: bool = False
     censor: Censor | None = None
+    recognition: Recognition | None = None
 
     @property
     def released(self) -> Bottleneck:
@@ -76,12 +80,13 @@ class VAE(nn.Module):
         posterior = self.encode(images)
         codes = self.sample(posterior, noise)
         rates = self.released.rate(posterior)
-        return Output(posterior, rates, codes, self._logits(codes, label_vectors), self.log_scale)
+        recognised = None if self.recognition is None or self.censor is not None else self.recognition(codes)
+        return Output(posterior, rates, codes, self._logits(codes, label_vectors), self.log_scale, recognised)
 
     def encode(self, images: Float[Array, "batch height width channels"]) -> Posterior:
         """q(z|x) of pictures in [0, 1]."""
         first = self.encode_first(images)
-        return first if self.censor is None else self.censor.encode(first.mean)
+        return first if self.censor is None else self.censor.encode(first.mean, self.recognise(first.mean))
 
     def encode_first(self, images: Float[Array, "batch height width channels"]) -> Posterior:
         """What the censor's codes are made from: the bottleneck's own posterior of pictures in [0, 1]."""
@@ -106,6 +111,10 @@ class VAE(nn.Module):
         """Pictures in [0, 1] that show the given pictures under other, for example neutral, labels."""
         return self.decode(self.sample(self.encode(images), noise), label_vectors)
 
+    def recognise(self, first: Float[Array, "batch first"]) -> Float[Array, "batch recognised"]:
+        """The label vector that first codes let expect, for the censor; empty where nothing recognises it."""
+        return jnp.zeros((len(first), 0)) if self.recognition is None else self.recognition.probabilities(first)
+
     def _logits(
         self, codes: Float[Array, "batch latent"], label_vectors: Float[Array, "batch labels"]
     ) -> Float[Array, "batch height width channels"]:
@@ -129,6 +138,7 @@ def create_model(config: Config, *, censored: bool = True) -> VAE:
         scale=config.objective.scale,
         learn_scale=config.objective.learn_scale,
         censor=create_censor(config) if censored and config.censor.steps else None,
+        recognition=create_recognition(config),
     )
 
 
@@ -150,6 +160,13 @@ def create_censor(config: Config) -> Censor:
     """The censor a configuration describes."""
     bottleneck = BottleneckLayer(create_bottleneck(config.censor))
     return Censor(bottleneck, config.censor.width, config.model.latent_dim)
+
+
+def create_recognition(config: Config) -> Recognition | None:
+    """What recognises labels in first codes, if the configuration pays for it."""
+    if not config.objective.recognition:
+        return None
+    return Recognition(tuple(spec.width for spec in config.attributes.concealed))
 
 
 def init_params(model: VAE, config: Config, key: PRNGKeyArray) -> PyTree:

@@ -12,6 +12,7 @@ from conceal_jax.attributes import AttributeSet
 from conceal_jax.config import Config
 from conceal_jax.models.bottleneck import create_bottleneck
 from conceal_jax.models.censor import Censor
+from conceal_jax.models.vae import create_model
 from conceal_jax.objective import ramp, rate_weight, update_multiplier
 from conceal_jax.penalties import charged
 from conceal_jax.training.adversary import Adversaries, AdversaryState
@@ -39,7 +40,7 @@ def censor_step(
     """Several updates of the adversaries, each on other people, and one of the censor on the rest of the batch.
 
     Args:
-        state: of the censor's parameters, {"censor": ...}.
+        state: of the censor's parameters, {"censor": ...}, beside the first stage's.
         batch: {"code": float32 [B, D], "curvature": float32 [B, D], "labels": {name: [B]}, "mask": bool [B]}; this
             device's share; see `CodeSet`.
         censor, attributes, config, optimizer: what is trained, and how.
@@ -50,7 +51,8 @@ def censor_step(
     """
     adversaries = create_adversaries(config, attributes)
     noise = example_noise(state.key(5), len(batch["mask"]), censor.bottleneck.code.latent_dim, axis_name)
-    shares = _parts((batch, noise), batch_parts(config))
+    recognised = create_model(config).apply({"params": state.frozen}, batch["code"], method="recognise")
+    shares = _parts((batch | {"recognised": recognised}, noise), batch_parts(config))
     see = partial(_forward, censor=censor, attributes=attributes)
     adversary, read = state.adversary, jnp.zeros(())
     for share, share_noise in shares[1:]:
@@ -147,7 +149,7 @@ def _forward(
 ) -> tuple[dict[str, Any], dict[str, Array]]:
     """The terms of the objective by example, the posterior among them, and what adversaries see."""
     bound = partial(censor.apply, {"params": params["censor"]})
-    posterior: Any = bound(batch["code"], method="encode")
+    posterior: Any = bound(batch["code"], batch["recognised"], method="encode")
     codes: Any = bound(posterior, noise, method="sample")
     own = attributes.encode(batch["labels"])
     neutral = jnp.broadcast_to(attributes.neutral_vector(), own.shape)

@@ -58,7 +58,9 @@ def censor_state(first_params: PyTree, config: Config, attributes: AttributeSet)
 def refit_state(params: PyTree, config: Config) -> TrainState:
     """The decoders before they are fitted, beside encoders that are left as they are."""
     trained, frozen = divided(params, lambda path: path[0] == "decoder" or path[:2] == ("censor", "decoder"))
-    return begin(trained, frozen, create_optimizer(refit_schedule(config)), config.objective.beta, config.seed)
+    optimizer = create_optimizer(refit_schedule(config))
+    teacher = jax.tree.map(jnp.copy, trained)
+    return begin(trained, frozen, optimizer, config.objective.beta, config.seed, teacher=teacher)
 
 
 def trained_state(workdir: Path, config: Config, attributes: AttributeSet, mesh: Mesh) -> TrainState:

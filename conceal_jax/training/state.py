@@ -28,6 +28,7 @@ class TrainState(flax.struct.PyTreeNode):
         seed: uint32 [], of the run; with the step it determines all randomness.
         frozen: parameters of the model that this stage of training leaves as they are.
         adversary: `AdversaryState`, where adversaries train along.
+        teacher: parameters, in place of those that are trained, of the model that draws concealed pictures.
     """
 
     step: Any
@@ -38,6 +39,7 @@ class TrainState(flax.struct.PyTreeNode):
     seed: Any
     frozen: PyTree
     adversary: Any = None
+    teacher: Any = None
 
     def key(self, stream: int) -> PRNGKeyArray:
         """A step's own randomness; every use has a stream of its own, here those above 0, which is the start's.
@@ -84,6 +86,7 @@ def begin(
     beta: float | Array,
     seed: int | Array,
     adversary: PyTree = None,
+    teacher: PyTree = None,
 ) -> TrainState:
     """The state before the first step of a stage that trains `params` beside `frozen` ones."""
     return TrainState(
@@ -95,4 +98,5 @@ def begin(
         seed=jnp.uint32(seed),
         frozen=frozen,
         adversary=adversary,
+        teacher=teacher,
     )

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from conceal_jax.attributes import AttributeSet
 from conceal_jax.config import Config, ObjectiveConfig, PenaltyConfig
+from conceal_jax.models.adversary import skill
 from conceal_jax.models.bottleneck import Posterior
 from conceal_jax.models.vae import VAE
 from conceal_jax.objective import Number, objective_terms, objective_value, ramp, rate_weight, update_multiplier
@@ -53,8 +54,7 @@ def train_step(
         beta, rate_target: in place of the objective's; may be traced, and so may the numbers of the model's bottleneck.
         penalties: what codes pay for what they tell; needs the batch in one part.
         microbatches: parts of the share that are computed one after the other; see `accumulated_gradients`.
-        neutral_share: of the examples that are decoded under the neutral label, so that the decoder learns what to
-            expect where labels are not told.
+        neutral_share: of the examples that are decoded under the neutral label, to be drawn as `state.teacher` does.
         axis_name: of the devices that share the batch, if several do.
 
     Returns:
@@ -62,19 +62,28 @@ def train_step(
     """
     label_vectors, mask = attributes.encode(batch["labels"]), jnp.asarray(batch["mask"])
     noise = example_noise(state.key(1), len(mask), model.latent_dim, axis_name)
+    untold = jnp.zeros((len(mask), 1), bool)
     if neutral_share:
-        drawn = example_noise(state.key(7), len(mask), 1, axis_name)
-        untold = drawn < jax.scipy.stats.norm.ppf(neutral_share)
+        untold = example_noise(state.key(7), len(mask), 1, axis_name) < jax.scipy.stats.norm.ppf(neutral_share)
         label_vectors = jnp.where(untold, attributes.neutral_vector(), label_vectors)
     weight = rate_weight(state.log_beta, state.step, beta, rate_target, objective.warmup_steps)
     count = psum(jnp.sum(mask, dtype=jnp.float32), axis_name)
 
     def loss(params: PyTree, examples: PyTree) -> tuple[Float[Array, ""], dict[str, Float[Array, " part"]]]:
-        images, label_vectors, noise, mask, labels = examples
+        images, label_vectors, untold, noise, mask, labels = examples
         images = _in_unit_range(images)
         output: Any = model.apply({"params": joined(state.frozen, params)}, images, label_vectors, noise)
+        if neutral_share:
+            # Fitted to the photo, it would draw its best guess of it, concealed attributes and all.
+            teacher = {"params": joined(state.frozen, state.teacher)}
+            drawn: Any = model.apply(teacher, output.codes, label_vectors, method="decode")
+            images = jnp.where(untold[..., None, None], drawn, images)
         terms = objective_terms(output, images, objective)
         per_example = objective_value(terms, weight)
+        if output.recognised is not None:
+            read = skill(output.recognised[None], labels, attributes.concealed)
+            terms |= {f"recognised_{name}": each[0] for name, each in read.items()}
+            per_example -= objective.recognition * sum((each[0] for each in read.values()), jnp.zeros(()))
         # Per pixel value, so that learning rate and clipping mean the same at every picture size.
         total = jnp.sum(jnp.where(mask, per_example, 0.0)) / images[0].size
         # A batch of padding alone (one device's share of a tail) has nothing to divide by.
@@ -87,7 +96,7 @@ def train_step(
         terms = {**terms, "loss": per_example, "psnr_db": psnr(images, jax.nn.sigmoid(output.logits))}
         return total, terms
 
-    examples = (jnp.asarray(batch["image"]), label_vectors, noise, mask, batch["labels"])
+    examples = (jnp.asarray(batch["image"]), label_vectors, untold, noise, mask, batch["labels"])
     gradients, terms = accumulated_gradients(loss, state.params, examples, microbatches)
     # Each share was divided by the global count, so that the sum over devices is the mean over all examples.
     gradients = psum(gradients, axis_name)

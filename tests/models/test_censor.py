@@ -13,12 +13,14 @@ CODES = jax.random.normal(jax.random.key(0), (4096, 2))
 
 def test_a_call_is_encoding_sampling_and_decoding():
     censor = Censor(BottleneckLayer(Gaussian(3)), width=16, first_dim=5)
-    first, labels, noise = (jax.random.normal(jax.random.key(i), (7, size)) for i, size in enumerate((5, 4, 3)))
-    params = censor.init(jax.random.key(9), first, labels, noise)
-    posterior = censor.apply(params, first, method="encode")
+    first, recognised, labels, noise = (
+        jax.random.normal(jax.random.key(i), (7, size)) for i, size in enumerate((5, 2, 4, 3))
+    )
+    params = censor.init(jax.random.key(9), first, recognised, labels, noise)
+    posterior = censor.apply(params, first, recognised, method="encode")
     codes = censor.apply(params, posterior, noise, method="sample")
     np.testing.assert_allclose(codes, posterior.mean + jnp.exp(posterior.log_variance / 2) * noise, rtol=1e-6)
-    whole = censor.apply(params, first, labels, noise)
+    whole = censor.apply(params, first, recognised, labels, noise)
     assert whole.shape == first.shape
     np.testing.assert_allclose(censor.apply(params, codes, labels, method="decode"), whole, rtol=1e-5, atol=1e-6)
 

@@ -119,7 +119,7 @@ def censored(overrides):
     for index in range(config.censor.steps):
         state, _, _ = feed.advance(state, index, 1)
     run = functools.partial(create_censor(config).apply, {"params": state.params["censor"]})
-    posterior = run(jnp.asarray(code), method="encode")
+    posterior = run(jnp.asarray(code), jnp.zeros((len(code), 0)), method="encode")
     noise = jax.random.normal(jax.random.key(8), posterior.mean.shape)
     codes = np.asarray(run(posterior, noise, method="sample"))
     decoded = run(jnp.asarray(codes), WORLD.encode({"gender": gender}), method="decode")
