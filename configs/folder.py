@@ -43,7 +43,7 @@ def get_config() -> Config:
         ),
         data=DataConfig(source="folder", image_size=64, crop="center"),
         model=ModelConfig(latent_dim=128, widths=(48, 96, 192)),
-        objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=2.0),
+        objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=1.0, recognition=100.0),
         training=TrainingConfig(steps=4000, batch_size=64),
         # As chosen on UTKFace.
         censor=CensorConfig(
@@ -53,9 +53,9 @@ def get_config() -> Config:
             latent_dim=64,
             beta=0.5,
             neutral=0.8,
-            kept=120.0,
-            brightness=550.0,
+            kept=100.0,
+            brightness=1050.0,
             refit_steps=2400,
         ),
-        penalty=PenaltyConfig(adversary=2700.0),
+        penalty=PenaltyConfig(adversary=4300.0),
     )

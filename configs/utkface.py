@@ -56,9 +56,9 @@ def get_config() -> Config:
             latent_dim=64,
             beta=0.5,
             neutral=0.8,
-            kept=120.0,
-            brightness=550.0,
+            kept=100.0,
+            brightness=1050.0,
             refit_steps=2400,
         ),
-        penalty=PenaltyConfig(adversary=2700.0, attribute_weights=(1.0, 1.7, 1.6)),
+        penalty=PenaltyConfig(adversary=4300.0, attribute_weights=(0.9, 1.8, 1.65)),
     )
