@@ -132,6 +132,7 @@ _LOWER_BOUNDS = (
     ("objective", "warmup_steps", 0),
     ("objective", "free_nats", 0),
     ("objective", "multiplier_rate", 0),
+    ("objective", "recognition", 0),
     ("censor", "steps", 0),
     ("censor", "batch_size", 1),
     ("censor", "learning_rate", 0),

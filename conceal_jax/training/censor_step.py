@@ -21,7 +21,7 @@ from conceal_jax.training.devices import device_count, example_noise, gathered, 
 from conceal_jax.training.kept import COLOUR, has_reader, kept_skills, payment, read_colour
 from conceal_jax.training.metrics import Sums, masked_sums
 from conceal_jax.training.parallel import Step
-from conceal_jax.training.state import TrainState
+from conceal_jax.training.state import TrainState, updated
 from conceal_jax.training.step import bind_charge
 
 Batch = dict[str, PyTree]
@@ -88,26 +88,18 @@ def censor_step(
 
     gradients, terms = jax.grad(loss, has_aux=True)(state.params)
     gradients = psum(gradients, axis_name)
-    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
     shown = {"rate_weight": weight, "gradient_norm": global_norm(gradients)}
     terms |= {name: jnp.broadcast_to(value, mask.shape) for name, value in shown.items()}
     sums = masked_sums(terms, mask, state.step, axis_name)
     if adversary is not None:
         skills = jnp.stack([sums.totals[f"skill_{spec.name}"] for spec in attributes.concealed]) / count
         adversary = adversaries.raised(adversaries.restart(adversary, read, state.step, state.key(8)), skills)
-    new_state = state.replace(
-        step=state.step + 1,
-        params=params,
-        # The adversaries played against these weights, not against their average.
-        ema_params=params,
-        opt_state=opt_state,
-        log_beta=update_multiplier(
-            state.log_beta, sums.totals["rate"] / count, config.censor.rate_target, config.objective.multiplier_rate
-        ),
-        adversary=adversary,
+    log_beta = update_multiplier(
+        state.log_beta, sums.totals["rate"] / count, config.censor.rate_target, config.objective.multiplier_rate
     )
-    return new_state, sums
+    # No average: the adversaries played against the newest weights.
+    state = updated(state, gradients, optimizer, ema_decay=0.0)
+    return state.replace(log_beta=log_beta, adversary=adversary), sums
 
 
 def bind_censor_step(

@@ -54,6 +54,18 @@ class TrainState(flax.struct.PyTreeNode):
         return joined(self.frozen, self.ema_params)
 
 
+def updated(
+    state: TrainState, gradients: PyTree, optimizer: optax.GradientTransformation, ema_decay: float
+) -> TrainState:
+    """The state after a step down the gradients."""
+    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    # Over fewer steps at first, so that the random start is forgotten (as in TensorFlow's moving average).
+    decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
+    averages = optax.incremental_update(params, state.ema_params, 1.0 - decay)
+    return state.replace(step=state.step + 1, params=params, ema_params=averages, opt_state=opt_state)
+
+
 def create_optimizer(config: TrainingConfig) -> optax.GradientTransformation:
     """AdamW behind gradient clipping, with linear warm-up and a cosine to zero at the last step."""
     schedule = optax.warmup_cosine_decay_schedule(

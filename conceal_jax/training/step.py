@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
 from conceal_jax.attributes import AttributeSet
 from conceal_jax.config import Config, ObjectiveConfig, PenaltyConfig
@@ -21,7 +21,7 @@ from conceal_jax.training.clipping import global_norm
 from conceal_jax.training.devices import device_count, example_noise, gathered, psum
 from conceal_jax.training.metrics import Sums, masked_sums, psnr, ssim
 from conceal_jax.training.parameters import joined
-from conceal_jax.training.state import TrainState
+from conceal_jax.training.state import TrainState, updated
 
 Batch = dict[str, PyTree]
 
@@ -62,10 +62,8 @@ def train_step(
     """
     label_vectors, mask = attributes.encode(batch["labels"]), jnp.asarray(batch["mask"])
     noise = example_noise(state.key(1), len(mask), model.latent_dim, axis_name)
-    untold = jnp.zeros((len(mask), 1), bool)
-    if neutral_share:
-        untold = example_noise(state.key(7), len(mask), 1, axis_name) < jax.scipy.stats.norm.ppf(neutral_share)
-        label_vectors = jnp.where(untold, attributes.neutral_vector(), label_vectors)
+    untold = _drawn_rows(state.key(7), len(mask), neutral_share, axis_name)
+    label_vectors = jnp.where(untold, attributes.neutral_vector(), label_vectors)
     weight = rate_weight(state.log_beta, state.step, beta, rate_target, objective.warmup_steps)
     count = psum(jnp.sum(mask, dtype=jnp.float32), axis_name)
 
@@ -81,9 +79,9 @@ def train_step(
         terms = objective_terms(output, images, objective)
         per_example = objective_value(terms, weight)
         if output.recognised is not None:
-            read = skill(output.recognised[None], labels, attributes.concealed)
-            terms |= {f"recognised_{name}": each[0] for name, each in read.items()}
-            per_example -= objective.recognition * sum((each[0] for each in read.values()), jnp.zeros(()))
+            skills = skill(output.recognised[None], labels, attributes.concealed)
+            terms |= {f"recognised_{name}": each[0] for name, each in skills.items()}
+            per_example -= objective.recognition * jnp.stack([*skills.values()]).sum(axis=(0, 1))
         # Per pixel value, so that learning rate and clipping mean the same at every picture size.
         total = jnp.sum(jnp.where(mask, per_example, 0.0)) / images[0].size
         # A batch of padding alone (one device's share of a tail) has nothing to divide by.
@@ -100,8 +98,6 @@ def train_step(
     gradients, terms = accumulated_gradients(loss, state.params, examples, microbatches)
     # Each share was divided by the global count, so that the sum over devices is the mean over all examples.
     gradients = psum(gradients, axis_name)
-    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
     per_example = {
         **{name: value for name, value in terms.items() if name != "charged_rate"},
         "rate_weight": jnp.broadcast_to(weight, mask.shape),
@@ -109,14 +105,8 @@ def train_step(
     }
     sums = masked_sums(per_example, mask, state.step, axis_name)
     mean_rate = sums.totals["rate"] / jnp.maximum(sums.count, 1.0)
-    new_state = state.replace(
-        step=state.step + 1,
-        params=params,
-        ema_params=optax.incremental_update(params, state.ema_params, 1.0 - _ema_decay(state.step, ema_decay)),
-        opt_state=opt_state,
-        log_beta=update_multiplier(state.log_beta, mean_rate, rate_target, objective.multiplier_rate),
-    )
-    return new_state, sums
+    log_beta = update_multiplier(state.log_beta, mean_rate, rate_target, objective.multiplier_rate)
+    return updated(state, gradients, optimizer, ema_decay).replace(log_beta=log_beta), sums
 
 
 def bind_train_step(
@@ -187,10 +177,12 @@ def evaluation_step(
     return masked_sums(values, mask, jnp.int32(0))
 
 
+def _drawn_rows(key: PRNGKeyArray, count: int, share: float, axis_name: str | None) -> Bool[Array, "batch 1"]:
+    """Each row with this probability."""
+    if not share:
+        return jnp.zeros((count, 1), bool)
+    return example_noise(key, count, 1, axis_name) < jax.scipy.stats.norm.ppf(share)
+
+
 def _in_unit_range(images: Array) -> Array:
     return jnp.asarray(images, jnp.float32) / 255.0
-
-
-def _ema_decay(step: Int[Array, ""], decay: float) -> Float[Array, ""]:
-    """Averages over fewer steps at first, so that the random start is forgotten (as in TensorFlow's moving average)."""
-    return jnp.minimum(decay, (1.0 + step) / (10.0 + step))
