@@ -50,5 +50,5 @@ def get_config() -> Config:
             brightness=1050.0,
             refit_steps=2400,
         ),
-        penalty=PenaltyConfig(adversary=4300.0),
+        penalty=PenaltyConfig(adversary=4100.0),
     )

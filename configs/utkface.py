@@ -60,5 +60,5 @@ def get_config() -> Config:
             brightness=1050.0,
             refit_steps=2400,
         ),
-        penalty=PenaltyConfig(adversary=4300.0, attribute_weights=(0.9, 1.8, 1.65)),
+        penalty=PenaltyConfig(adversary=4100.0, attribute_weights=(0.9, 1.8, 1.65)),
     )
