@@ -113,7 +113,8 @@ class VAE(nn.Module):
 
     def recognise(self, first: Float[Array, "batch first"]) -> Float[Array, "batch recognised"]:
         """The label vector that first codes let expect, for the censor; empty where nothing recognises it."""
-        return jnp.zeros((len(first), 0)) if self.recognition is None else self.recognition.probabilities(first)
+        # A slice, so that the number of pictures may be unknown, as in exported programs.
+        return first[:, :0] if self.recognition is None else self.recognition.probabilities(first)
 
     def _logits(
         self, codes: Float[Array, "batch latent"], label_vectors: Float[Array, "batch labels"]
