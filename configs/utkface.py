@@ -7,7 +7,7 @@
 duplicate_group and smile_probability named like it (utkface_extra.csv), or given as `data.extra`, is joined if it is
 there; without it there is no kept attribute, and only equal files count as duplicates.
 
-Time: 7 to 10 minutes to train and 7 to 17 to evaluate on two cores. Expected: PSNR 21.7 dB; docs/results.md has
+Time: 6 minutes to train and 6 to 9 to evaluate on two busy cores. Expected: PSNR 21.7 dB; docs/results.md has
 what is still told.
 """
 
