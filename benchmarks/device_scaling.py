@@ -17,7 +17,6 @@ import re
 from collections.abc import Iterable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
@@ -28,7 +27,7 @@ from conceal_jax.models.vae import create_censor, create_model
 from conceal_jax.training import stages
 from conceal_jax.training.censor_step import batch_parts, bind_censor_step
 from conceal_jax.training.parallel import Step, create_mesh, map_step, replicate, shard_batch
-from conceal_jax.training.state import TrainState, create_optimizer
+from conceal_jax.training.state import create_optimizer
 from conceal_jax.training.step import bind_train_step
 
 DEVICES = (1, 2, 4, 8)
@@ -84,15 +83,9 @@ def codes(config: Config, devices: int) -> list[float]:
     """Of the censor's step."""
     count = config.censor.batch_size * batch_parts(config)
     code = np.zeros((count, config.model.latent_dim), np.float32)
-    batch = {"code": code, **_told(config, count)}
+    batch = {"code": code, "curvature": code, **_told(config, count)}
     optimizer = create_optimizer(stages.censor_schedule(config))
-    censor_step = bind_censor_step(create_censor(config), config.attributes, optimizer, config)
-
-    def step(state: TrainState, batch: dict[str, PyTree], **settings: str | None) -> tuple[PyTree, PyTree]:
-        # The same on all devices, while a batch is shared out over them.
-        metric = jnp.eye(config.model.latent_dim)
-        return censor_step(state, batch | {"metric": metric}, **settings)
-
+    step = bind_censor_step(create_censor(config), config.attributes, optimizer, config)
     shapes = jax.eval_shape(lambda: stages.censor_state({}, config, config.attributes))
     return counts(step, shapes, batch, config, devices, 1)
 

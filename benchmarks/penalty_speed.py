@@ -55,7 +55,7 @@ def censor_runner(config: Config) -> Runner:
     """A censor's steps on random codes."""
     generator, dim = np.random.default_rng(0), config.model.latent_dim
     codes = generator.normal(size=(PEOPLE, 2, dim)).astype(np.float32)
-    items = CodeSet(codes, 50 * np.eye(dim, dtype=np.float32), _labels(config), np.ones(PEOPLE, bool))
+    items = CodeSet(codes, np.full(codes.shape, 50, np.float32), _labels(config), np.ones(PEOPLE, bool))
     optimizer, mesh = create_optimizer(stages.censor_schedule(config)), create_mesh()
     step = bind_censor_step(create_censor(config), config.attributes, optimizer, config)
     feed = ResidentFeed(items, step, config.censor.batch_size * batch_parts(config), config, mesh)

@@ -42,18 +42,6 @@ def bernoulli_nll(images: Pictures, logits: Pictures, log_scale: Float[Array, ""
 LIKELIHOODS = {"gaussian": gaussian_nll, "laplace": laplace_nll, "bernoulli": bernoulli_nll}
 
 
-def standardised(pictures: Pictures, log_scale: Float[Array, ""], likelihood: str) -> Pictures:
-    """Expected pictures in units in which a small error of e in one number costs e^2 / 2 nats.
-
-    That is, in which the likelihood's Fisher information about the number is 1; of a Bernoulli variable that is
-    2 arcsin(sqrt(p)).
-    """
-    if likelihood == "bernoulli":
-        # The slope is infinite at 0 and 1.
-        return 2.0 * jnp.arcsin(jnp.sqrt(jnp.clip(pictures, 1e-4, 1.0 - 1e-4)))
-    return pictures * jnp.exp(-log_scale)
-
-
 def objective_terms(output: Output, images: Pictures, config: ObjectiveConfig) -> dict[str, PerExample]:
     """The terms of the objective, unweighted.
 

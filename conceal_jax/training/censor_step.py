@@ -41,8 +41,8 @@ def censor_step(
 
     Args:
         state: of the censor's parameters, {"censor": ...}, beside the first stage's.
-        batch: {"code": float32 [B, D], "labels": {name: [B]}, "mask": bool [B]}, this device's share, and
-            {"metric": float32 [D, D]}, the same on all; see `CodeSet`.
+        batch: {"code": float32 [B, D], "curvature": float32 [B, D], "labels": {name: [B]}, "mask": bool [B]}; this
+            device's share; see `CodeSet`.
         censor, attributes, config, optimizer: what is trained, and how.
         axis_name: of the devices that share the batch, if several do.
 
@@ -52,9 +52,8 @@ def censor_step(
     adversaries = create_adversaries(config, attributes)
     noise = example_noise(state.key(5), len(batch["mask"]), censor.bottleneck.code.latent_dim, axis_name)
     recognised = create_model(config).apply({"params": state.frozen}, batch["code"], method="recognise")
-    examples = {name: values for name, values in batch.items() if name != "metric"} | {"recognised": recognised}
-    shares = _parts((examples, noise), batch_parts(config))
-    see = partial(_forward, metric=batch["metric"], censor=censor, attributes=attributes)
+    shares = _parts((batch | {"recognised": recognised}, noise), batch_parts(config))
+    see = partial(_forward, censor=censor, attributes=attributes)
     adversary, read = state.adversary, jnp.zeros(())
     for share, share_noise in shares[1:]:
         _, views = see(state.params, share, share_noise)
@@ -138,7 +137,7 @@ def _parts(tree: PyTree, count: int) -> list[Any]:
 
 
 def _forward(
-    params: PyTree, batch: Batch, noise: Array, *, metric: Array, censor: Censor, attributes: AttributeSet
+    params: PyTree, batch: Batch, noise: Array, *, censor: Censor, attributes: AttributeSet
 ) -> tuple[dict[str, Any], dict[str, Array]]:
     """The terms of the objective by example, the posterior among them, and what adversaries see."""
     bound = partial(censor.apply, {"params": params["censor"]})
@@ -148,8 +147,7 @@ def _forward(
     neutral = jnp.broadcast_to(attributes.neutral_vector(), own.shape)
 
     def reconstruction(decoded: Any) -> Array:
-        error = decoded - batch["code"]
-        return 0.5 * jnp.sum((error @ metric) * error, axis=-1)
+        return 0.5 * jnp.sum(batch["curvature"] * jnp.square(decoded - batch["code"]), axis=-1)
 
     concealed: Any = bound(codes, neutral, method="decode")
     terms = {

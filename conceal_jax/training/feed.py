@@ -16,7 +16,6 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Int, PyTree
 
-from conceal_jax.attributes import AttributeSet
 from conceal_jax.config import Config
 from conceal_jax.data.collection import Collection
 from conceal_jax.data.order import epoch_order, steps_per_epoch
@@ -180,12 +179,12 @@ class Pictures:
             return ResidentFeed(self._resident, step, config.training.batch_size, config, mesh)
         return _stream_feed(self._collection, start_step, step, config, mesh)
 
-    def first_codes(self, model: VAE, params: PyTree, attributes: AttributeSet, mesh: Mesh) -> CodeSet:
+    def first_codes(self, model: VAE, params: PyTree, beta: float, mesh: Mesh) -> CodeSet:
         """What the censor learns from: see `codes.first_codes`."""
-        config = self._config
-        pictures = self._resident if config.data.loader == "resident" else self._collection
-        batches, size = ordered_batches(pictures, config), len(self._collection)
-        return first_codes(model, params, batches, size, attributes=attributes, config=config, mesh=mesh)
+        data = self._config.data
+        batches = ordered_batches(self._resident if data.loader == "resident" else self._collection, self._config)
+        size = len(self._collection)
+        return first_codes(model, params, batches, size, beta=beta, flip=data.flip, mesh=mesh)
 
     @functools.cached_property
     def _resident(self) -> Resident:

@@ -120,11 +120,11 @@ class _Training:
         config, schedule = self.config, stages.censor_schedule(self.config)
         params = seen.averaged_model()
         step = bind_censor_step(create_censor(config), self.attributes, create_optimizer(schedule), config)
+        beta = float(np.exp(seen.log_beta))
 
         def feed(start_step: int) -> Feed:
             del start_step
-            model = create_model(config, censored=False)
-            codes = self.pictures.first_codes(model, params, self.attributes, self.mesh)
+            codes = self.pictures.first_codes(create_model(config, censored=False), params, beta, self.mesh)
             return ResidentFeed(codes, step, schedule.batch_size * batch_parts(config), config, self.mesh)
 
         create = partial(stages.censor_state, config=config, attributes=self.attributes)

@@ -40,26 +40,15 @@ def configured(overrides):
     return config_files.load_config("configs/demo.py:shrunken", {**BASE, **overrides})
 
 
-METRIC = jnp.diag(jnp.asarray([30.0, 5, 5, 5, 5, 30])) + 4
-
-
 def bound(config, attributes):
     optimizer = create_optimizer(stages.censor_schedule(config))
     return bind_censor_step(create_censor(config), attributes, optimizer, config)
 
 
-def with_metric(step):
-    """A batch that is shared out over devices has no place for what is the same on all."""
-
-    def whole_step(state, batch, *, axis_name):
-        return step(state, batch | {"metric": METRIC}, axis_name=axis_name)
-
-    return whole_step
-
-
 def draw_batch(attributes, size, generator):
     return {
         "code": generator.normal(size=(size, 6)).astype(np.float32),
+        "curvature": generator.uniform(0, 9, (size, 6)).astype(np.float32),
         "labels": {
             spec.name: generator.integers(0, 2, size).astype(spec.dtype)
             if isinstance(spec, Categorical)
@@ -75,7 +64,7 @@ def after_steps(devices, mapping):
     config = configured({**EVERYTHING, **MULTIPLIER})
     mesh = create_mesh(jax.devices()[:devices])
     attributes = config.attributes
-    step = map_step(with_metric(bound(config, attributes)), mesh, mapping)
+    step = map_step(bound(config, attributes), mesh, mapping)
     state = replicate(stages.censor_state({}, config, attributes), mesh)
     generator, losses = np.random.default_rng(0), []
     for _ in range(3):
@@ -123,8 +112,8 @@ def censored(overrides):
     config = dataclasses.replace(configured(schedule | overrides), attributes=WORLD)
     mesh = create_mesh(jax.devices()[:1])
     step, learned = bound(config, WORLD), PEOPLE // 2
-    metric = 30 * np.eye(6, dtype=np.float32)
-    items = CodeSet(code[:learned, None], metric, {"gender": gender[:learned]}, np.ones(learned, bool))
+    curvature = np.full((learned, 1, 6), 30.0, np.float32)
+    items = CodeSet(code[:learned, None], curvature, {"gender": gender[:learned]}, np.ones(learned, bool))
     feed = ResidentFeed(items, step, config.censor.batch_size * batch_parts(config), config, mesh)
     state = replicate(stages.censor_state({}, config, WORLD), mesh)
     for index in range(config.censor.steps):

@@ -1,7 +1,5 @@
 """The codes that the censor learns from belong to the pictures, in every order and view."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +11,7 @@ from conceal_jax.data.order import epoch_order
 from conceal_jax.data.resident import load_resident
 from conceal_jax.data.sources import open_collection
 from conceal_jax.models.vae import create_model
-from conceal_jax.training.codes import first_codes, picture_metric
+from conceal_jax.training.codes import first_codes
 from conceal_jax.training.evaluation import padded_batches
 from conceal_jax.training.feed import Pictures
 from conceal_jax.training.parallel import create_mesh
@@ -37,9 +35,7 @@ def resident(collection):
 @pytest.fixture(scope="module")
 def codes(resident):
     batches = padded_batches(resident, 16)
-    return first_codes(
-        MODEL, PARAMS, batches, len(resident.valid), attributes=CONFIG.attributes, config=CONFIG, mesh=MESH
-    )
+    return first_codes(MODEL, PARAMS, batches, len(resident.valid), beta=3.0, flip=True, mesh=MESH)
 
 
 def encoded(pictures):
@@ -54,25 +50,9 @@ def test_codes_are_the_posterior_means_of_both_views(resident, codes):
         np.testing.assert_array_equal(codes.labels[name], values)
 
 
-@pytest.mark.parametrize("likelihood", ["gaussian", "laplace", "bernoulli"])
-def test_the_metric_tells_what_a_small_error_costs_pictures(codes, likelihood):
-    log_scale = np.log(CONFIG.objective.scale)
-    shown, error = codes.code[:8, 0], 0.01 * np.random.default_rng(0).normal(size=(64, 1, CONFIG.model.latent_dim))
-    vectors = CONFIG.attributes.encode({name: values[:8] for name, values in codes.labels.items()})
-    metric = picture_metric(MODEL, PARAMS, shown, vectors, likelihood)
-
-    def pictures(codes):
-        decode = functools.partial(MODEL.apply, {"params": PARAMS}, label_vectors=vectors, method="decode")
-        return jax.vmap(decode)(jnp.asarray(codes, jnp.float32))
-
-    told = 0.5 * np.einsum("bi,ij,bj->b", error[:, 0], metric, error[:, 0])
-    drawn, meant = pictures(shown + error), pictures(shown[None])
-    if likelihood == "bernoulli":
-        # The divergence between distributions of pixels.
-        cost = meant * jnp.log(meant / drawn) + (1 - meant) * jnp.log((1 - meant) / (1 - drawn))
-    else:
-        cost = 0.5 * jnp.square((drawn - meant) / np.exp(log_scale))
-    np.testing.assert_allclose(told, cost.sum(axis=(2, 3, 4)).mean(axis=1), rtol=0.05)
+def test_the_curvature_is_what_the_noise_tells(resident, codes):
+    variance = np.exp(encoded(resident.images).log_variance)
+    np.testing.assert_allclose(codes.curvature[:, 0], 3 * np.maximum(1 / variance - 1, 0), rtol=1e-3, atol=1e-4)
 
 
 def test_batches_of_codes_are_those_of_the_pictures(resident, codes):
@@ -89,5 +69,5 @@ def test_batches_of_codes_are_those_of_the_pictures(resident, codes):
 
 def test_streamed_pictures_give_the_same_codes(collection, codes):
     config = config_files.override(CONFIG, {"data.loader": "stream"})
-    streamed = Pictures(collection, config).first_codes(MODEL, PARAMS, CONFIG.attributes, MESH)
+    streamed = Pictures(collection, config).first_codes(MODEL, PARAMS, 3.0, MESH)
     jax.tree.map(lambda leaf, other: np.testing.assert_allclose(leaf, other, rtol=1e-4, atol=1e-4), streamed, codes)
