@@ -56,9 +56,9 @@ def get_config() -> Config:
             latent_dim=40,
             beta=0.5,
             neutral=0.8,
-            kept=100.0,
-            brightness=1250.0,
+            kept=160.0,
+            brightness=1800.0,
             refit_steps=2400,
         ),
-        penalty=PenaltyConfig(adversary=5200.0, attribute_weights=(0.75, 2.15, 1.6)),
+        penalty=PenaltyConfig(adversary=5200.0, attribute_weights=(0.65, 2.1, 1.7)),
     )
