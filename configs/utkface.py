@@ -56,9 +56,9 @@ def get_config() -> Config:
             latent_dim=40,
             beta=0.5,
             neutral=0.8,
-            kept=160.0,
-            brightness=1800.0,
+            kept=220.0,
+            brightness=2700.0,
             refit_steps=2400,
         ),
-        penalty=PenaltyConfig(adversary=5200.0, attribute_weights=(0.65, 2.1, 1.7)),
+        penalty=PenaltyConfig(adversary=5400.0, attribute_weights=(0.6, 2.1, 1.8)),
     )
