@@ -56,9 +56,9 @@ def get_config() -> Config:
             latent_dim=40,
             beta=0.5,
             neutral=0.8,
-            kept=220.0,
-            brightness=2700.0,
+            kept=180.0,
+            brightness=4000.0,
             refit_steps=2400,
         ),
-        penalty=PenaltyConfig(adversary=5400.0, attribute_weights=(0.6, 2.1, 1.8)),
+        penalty=PenaltyConfig(adversary=5400.0, attribute_weights=(0.35, 2.3, 2.6)),
     )
