@@ -21,8 +21,8 @@ demo: $(INSTALLED)  ## Train on synthetic faces and write runs/demo/report/.
 	$(BIN)python train.py --workdir=runs/demo
 	$(BIN)python evaluate.py --workdir=runs/demo
 
-test: $(INSTALLED)  ## Run the tests.
-	$(BIN)python -m pytest
+test: $(INSTALLED)  ## Run the tests, a file at a time in each of several processes.
+	$(BIN)python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 bench: $(BENCH_INSTALLED)  ## Measure speed on this CPU, against PyTorch, into build/*.json.
 	mkdir -p build

@@ -15,6 +15,8 @@ import tests.typechecking
 jax.config.update("jax_num_cpu_devices", 8)
 # See `give_devices_threads`.
 os.environ["NPROC"] = "16"
+# Most of the tests' time goes into compiling programs that then run for a moment.
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
 jax.config.update("jax_platforms", "cpu")
 # Many tests compile the same small programs; those in processes of their own find this cache by the environment.
 _cache = tempfile.TemporaryDirectory(prefix="conceal_jax_tests_")
