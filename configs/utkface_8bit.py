@@ -5,8 +5,8 @@
 
 Four numbers of four values each: 256 different codes, and as many pictures for each label. Otherwise as
 `configs/utkface.py`.
-Expected: certified gender <= .58, ethnicity <= .33, age groups <= .22, and pictures that show little but brightness, as
-measured with earlier prices and weights; docs/results.md has the rest.
+Expected: certified gender <= .58, ethnicity <= .32, age groups <= .21, and pictures that show little but brightness;
+docs/results.md has the rest.
 """
 
 import dataclasses
