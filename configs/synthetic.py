@@ -24,5 +24,5 @@ def get_config() -> Config:
         model=dataclasses.replace(config.model, latent_dim=96),
         objective=dataclasses.replace(config.objective, recognition=100.0),
         censor=dataclasses.replace(config.censor, steps=4000, learning_rate=4e-3, latent_dim=24, refit_steps=1500),
-        penalty=dataclasses.replace(config.penalty, adversary=28000.0),
+        penalty=dataclasses.replace(config.penalty, adversary=28000.0, attribute_weights=(0.8, 1.3, 1.9)),
     )
