@@ -23,11 +23,12 @@ REDUCED = {
     "training.steps": "500",
     "training.evaluate_every": "500",
     "training.pictures_every": "500",
-    "censor.steps": "500",
-    "censor.batch_size": "256",
+    "censor.steps": "600",
     "censor.width": "128",
     "censor.refit_steps": "0",
     "adversary.widths": "(0,96)",
+    # In so short a game slow readers fall behind; in a long one quick readers are fooled (docs/method.md).
+    "adversary.learning_rate": "6e-3",
 }
 
 
@@ -54,7 +55,7 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
     return {name: reading.highest.value for name, reading in attack(learn, judged, quick_suite(0)).items()}
 
 
-@pytest.mark.parametrize(("name", "highest"), [("gender", 0.57), ("ethnicity", 0.30), ("age", 0.18)])
+@pytest.mark.parametrize(("name", "highest"), [("gender", 0.57), ("ethnicity", 0.29), ("age", 0.16)])
 def test_fresh_attackers_read_what_is_concealed_hardly_above_chance(read, name, highest):
     """Without the censor they read .66, .83 and .41."""
     assert read[name] < highest
