@@ -22,7 +22,7 @@ demo: $(INSTALLED)  ## Train on synthetic faces and write runs/demo/report/.
 	$(BIN)python evaluate.py --workdir=runs/demo
 
 test: $(INSTALLED)  ## Run the tests, a file at a time in each of several processes.
-	$(BIN)python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+	$(BIN)python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 bench: $(BENCH_INSTALLED)  ## Measure speed on this CPU, against PyTorch, into build/*.json.
 	mkdir -p build

@@ -32,6 +32,15 @@ hypothesis.settings.register_profile("project", deadline=None, max_examples=50, 
 hypothesis.settings.load_profile("project")
 
 
+LONGEST = ("test_end_to_end.py", "test_loop.py", "test_censor_step.py", "test_concealment.py")
+"""Files of few tests that take minutes. Begun last, they would leave other processes idle."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _free_programs():
     """Each compiled program keeps dozens of memory mappings. Linux allows a process 65,530; with no more of them, XLA
