@@ -1,6 +1,7 @@
 """Controls: questions whose answer is known beforehand, put to the attackers with every audit."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,7 +12,7 @@ PLANTED = "control:planted"
 SHUFFLED = "control:shuffled"
 
 FLIPPED = 0.3
-"""Share of the planted labels that are flipped: the best attacker there can be reads 1 - FLIPPED of them."""
+"""Share of the planted labels that are flipped."""
 TOLERANCE = 0.05
 """How far the attackers may stay below that before their figures are distrusted."""
 
@@ -38,11 +39,12 @@ class Verdict:
 
 
 def planted(train: np.ndarray, test: np.ndarray, seed: int) -> tuple[Target, Target]:
-    """The positive control: a binary label that the inputs tell, with a known Bayes accuracy of 1 - FLIPPED.
+    """The positive control: a binary label that the inputs tell, with a known Bayes accuracy (`planted_accuracy`).
 
     The label is whether a number lies above its median: for codes, the projection of the standardised code on a random
-    direction; for pictures, the mean brightness. A random share FLIPPED of the labels is then turned round. Scale,
-    direction and median are those of the training people, for both parts.
+    direction; for pictures, the mean brightness. Those at the median go where they leave the labels more equal in
+    number. A random share FLIPPED of the labels is then turned round. Scale, direction and median are those of the
+    training people, for both parts.
 
     Args:
         train, test: codes float [N, L], or pictures uint8 [N, S, S, 3].
@@ -66,7 +68,10 @@ def planted(train: np.ndarray, test: np.ndarray, seed: int) -> tuple[Target, Tar
             deviation, deviation, 1
         )
         numbers = [(part - mean) @ direction for part in (train, test)]
-    above = [part > np.median(numbers[0]) for part in numbers]
+    median = np.median(numbers[0])
+    # Many are at the median where there are few codes.
+    beyond = min((np.greater, np.greater_equal), key=lambda each: abs(each(numbers[0], median).mean() - 0.5))
+    above = [beyond(part, median) for part in numbers]
     return _flipped(above[0], flip_seeds[0]), _flipped(above[1], flip_seeds[1])
 
 
@@ -78,13 +83,25 @@ def shuffled(target: Target, seed: int) -> Target:
     return dataclasses.replace(target, labels=labels)
 
 
-def judge_planted(best: Estimate) -> Verdict:
+def planted_accuracy(support: Sequence[int]) -> float:
+    """Balanced accuracy of whoever knows what was planted: 1 - FLIPPED, or less where the labels are not halves.
+
+    Args:
+        support: people of either label, after the flips.
+    """
+    shares = np.array(support) / sum(support)
+    before = np.clip((shares - FLIPPED) / (1 - 2 * FLIPPED), 0, 1)
+    return float(np.mean((1 - FLIPPED) * before / np.maximum(shares, 1e-9)))
+
+
+def judge_planted(best: Estimate, support: Sequence[int]) -> Verdict:
     """Whether the attackers find a leak that is there.
 
     Args:
         best: balanced accuracy of the best attacker on `PLANTED`.
+        support: people of either label.
     """
-    bayes = 1 - FLIPPED
+    bayes = planted_accuracy(support)
     passed = best.value >= bayes - TOLERANCE
     found = f"a planted leak that tells a label at {bayes:.2f} was read at {_figure(best)}"
     if passed:

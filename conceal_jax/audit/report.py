@@ -170,8 +170,9 @@ def _with_controls(audit: Audit) -> dict[str, dict[str, Reading]]:
 
 def _judge(readings: Mapping[str, Reading]) -> tuple[Verdict, Verdict]:
     """Of the planted and of the shuffled labels."""
-    chance = 1 / np.count_nonzero(readings[SHUFFLED].support)
-    return judge_planted(readings[PLANTED].highest), judge_shuffled(readings[SHUFFLED].highest, chance)
+    plant, shuffle = readings[PLANTED], readings[SHUFFLED]
+    chance = 1 / np.count_nonzero(shuffle.support)
+    return judge_planted(plant.highest, plant.support), judge_shuffled(shuffle.highest, chance)
 
 
 def _controls(readings: Mapping[str, Reading]) -> dict[str, Any]:

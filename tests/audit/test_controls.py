@@ -5,7 +5,16 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from conceal_jax.audit.controls import FLIPPED, PLANTED, SHUFFLED, judge_planted, judge_shuffled, planted, shuffled
+from conceal_jax.audit.controls import (
+    FLIPPED,
+    PLANTED,
+    SHUFFLED,
+    judge_planted,
+    judge_shuffled,
+    planted,
+    planted_accuracy,
+    shuffled,
+)
 from conceal_jax.audit.statistics import Estimate, balanced_accuracy
 from conceal_jax.audit.targets import Target
 
@@ -39,6 +48,21 @@ def test_both_labels_are_as_frequent_in_skewed_codes():
     agreement = balanced_accuracy(test.labels, above.astype(int)).value
     assert max(agreement, 1 - agreement) == pytest.approx(1 - FLIPPED, abs=0.015)
     assert train.labels.mean() == pytest.approx(0.5, abs=0.015)
+
+
+@pytest.mark.parametrize("cells", [(0.2, 0.8), (0.3, 0.4, 0.3), (0.05, 0.7, 0.25)])
+def test_the_verdict_knows_how_unequal_the_labels_of_few_codes_are(cells):
+    """Nobody who has nothing but the code reads more than who knows the rule, and the verdict expects no more."""
+    train, test = (
+        np.random.default_rng(side).choice(len(cells), (20_000, 1), p=cells).astype(np.float32) for side in range(2)
+    )
+    target = planted(train, test, seed=0)[1]
+    share = target.labels.mean()
+    likely = [target.labels[test[:, 0] == cell].mean() > share for cell in range(len(cells))]
+    reading = balanced_accuracy(target.labels, np.array(likely)[test[:, 0].astype(int)].astype(int)).value
+    support = np.bincount(target.labels).tolist()
+    assert planted_accuracy(support) == pytest.approx(reading, abs=0.015)
+    assert judge_planted(Estimate(reading, (reading, reading)), support).passed
 
 
 def test_pictures_tell_the_planted_label_by_their_brightness():
@@ -97,7 +121,7 @@ def test_shuffling_keeps_the_labels_and_loses_their_order(target):
 
 @pytest.mark.parametrize(("value", "passed"), [(0.72, True), (0.651, True), (0.649, False), (0.5, False)])
 def test_verdict_on_the_planted_leak(value, passed):
-    verdict = judge_planted(Estimate(value, (value - 0.02, value + 0.02)))
+    verdict = judge_planted(Estimate(value, (value - 0.02, value + 0.02)), (500, 500))
     assert (verdict.name, verdict.passed) == (PLANTED, passed)
     assert verdict.words.startswith("passed" if passed else "failed")
     assert f"{value:.3f} ({value - 0.02:.3f} to {value + 0.02:.3f})" in verdict.words
