@@ -3,8 +3,8 @@
 python train.py                              # into runs/demo
 python evaluate.py --workdir=runs/demo
 
-Time: about 9 minutes on two busy cores. Expected: gender .52, ethnicity .24, age group .15 (balanced accuracy) from
-codes; docs/results.md has the rest.
+Time: about 10 minutes on two cores. Expected: gender .54, ethnicity .25, age group .15 (balanced accuracy) from codes;
+docs/results.md has the rest.
 """
 
 from conceal_jax.attributes import AGE_GROUPS, AttributeSet, Categorical, Continuous

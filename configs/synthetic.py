@@ -5,7 +5,9 @@
 
 Factors are independent, so that whatever a code tells of them is the model's doing. A quarter of the people is set
 aside to be judged on: with fewer, the luck of the best of a dozen attackers is as large as what there is to find.
-Time and expected result: docs/results.md.
+
+Time: 17 minutes to train and 14 to evaluate on two busy cores. Expected: gender is told at .50, ethnicity at .22, age
+groups at .13 (balanced accuracy; chance .50, .20, .11) from codes; docs/results.md has the rest.
 """
 
 import dataclasses
