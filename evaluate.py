@@ -14,6 +14,7 @@ from conceal_jax.compilation_cache import keep_compiled_programs
 from conceal_jax.evaluation import audit_file, cross_fit_run, evaluate_run
 from conceal_jax.logs import configure_logging
 from conceal_jax.memory import keep_freed_memory
+from conceal_jax.training.interrupt import fail, interrupted
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
@@ -52,5 +53,7 @@ def main(arguments: list[str]) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1:])
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        interrupted()
+    except (ValueError, OSError) as error:
+        fail(error)

@@ -59,6 +59,6 @@ def get_config() -> Config:
         ),
         # A picture's nats count twice what they do at a scale of 0.1.
         penalty=PenaltyConfig(adversary=8000.0, attribute_weights=(1.0, 1.3, 1.3)),
-        # Fewer moves for each of the censor's, or larger ones, miss what fresh readers find (docs/method.md).
+        # Half as many moves at ten times the rate missed what fresh readers find (docs/method.md).
         adversary=AdversaryConfig(updates=4),
     )

@@ -205,6 +205,36 @@ def test_user_errors_are_one_line(tmp_path, arguments, message):
     assert "Traceback" not in result.stderr
 
 
+STOPPED = """
+import {module}, runpy, sys
+def stop(*arguments):
+    raise {error}
+{module}.{function} = stop
+sys.argv = ["{script}", "--workdir=" + sys.argv[1]]
+runpy.run_path("{script}", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "module", "function"),
+    [
+        ("train.py", "conceal_jax.training.loop", "train"),
+        ("evaluate.py", "conceal_jax.evaluation", "evaluate_run"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        ("KeyboardInterrupt", 130, "interrupted"),
+        ("OSError(28, 'No space left on device')", 1, "error: [Errno 28] No space left on device"),
+    ],
+)
+def test_ctrl_c_and_a_full_disk_are_one_line(tmp_path, script, module, function, error, status, message):
+    code = STOPPED.format(script=script, module=module, function=function, error=error)
+    result = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr.splitlines()) == (status, [message])
+
+
 def test_unknown_arguments_are_refused(capsys):
     with pytest.raises(SystemExit):
         train.main(["--confg.model.latent_dim=3"])

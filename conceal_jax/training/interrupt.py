@@ -58,6 +58,12 @@ class StopRequest:
             signal.signal(each, signal.SIG_DFL)
 
 
+def interrupted() -> NoReturn:
+    """Ends the process as Ctrl-C does where there is nothing to save."""
+    print("interrupted", file=sys.stderr)
+    sys.exit(128 + signal.SIGINT)
+
+
 def fail(error: Exception) -> NoReturn:
     """Says what is wrong and ends the process with status 1."""
     if isinstance(error, DataStalledError):
