@@ -14,7 +14,7 @@ from conceal_jax.compilation_cache import keep_compiled_programs
 from conceal_jax.evaluation import audit_file, cross_fit_run, evaluate_run
 from conceal_jax.logs import configure_logging
 from conceal_jax.memory import keep_freed_memory
-from conceal_jax.training.interrupt import fail, interrupted
+from conceal_jax.training.interrupt import ended_in_a_line
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
@@ -51,9 +51,5 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with ended_in_a_line():
         main(sys.argv[1:])
-    except KeyboardInterrupt:
-        interrupted()
-    except (ValueError, OSError) as error:
-        fail(error)

@@ -16,9 +16,8 @@ from conceal_jax.compilation_cache import keep_compiled_programs
 from conceal_jax.logs import configure_logging
 from conceal_jax.memory import keep_freed_memory
 from conceal_jax.training import distributed
-from conceal_jax.training.interrupt import TrainingStopped, fail, interrupted
+from conceal_jax.training.interrupt import TrainingStopped, ended_in_a_line
 from conceal_jax.training.loop import train
-from conceal_jax.training.metrics import NonFiniteError
 from conceal_jax.training.parallel import give_devices_threads
 from conceal_jax.training.profiler import parse_window
 
@@ -61,11 +60,5 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with ended_in_a_line():
         main(sys.argv[1:])
-    except TrainingStopped as stopped:
-        sys.exit(stopped.exit_code)
-    except KeyboardInterrupt:
-        interrupted()
-    except (ValueError, OSError, NonFiniteError) as error:
-        fail(error)

@@ -1,12 +1,15 @@
 """Stopping before the end: the first Ctrl-C or SIGTERM asks the loop to save and stop, the second ends the process."""
 
+import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
 from conceal_jax.data.patience import DataStalledError
+from conceal_jax.training.metrics import NonFiniteError
 
 
 class TrainingStopped(KeyboardInterrupt):
@@ -58,14 +61,21 @@ class StopRequest:
             signal.signal(each, signal.SIG_DFL)
 
 
-def interrupted() -> NoReturn:
-    """Ends the process as Ctrl-C does where there is nothing to save."""
-    print("interrupted", file=sys.stderr)
-    sys.exit(128 + signal.SIGINT)
+@contextlib.contextmanager
+def ended_in_a_line() -> Iterator[None]:
+    """Around an entry point: what ends it is told in a line and an exit status, not in a traceback."""
+    try:
+        yield
+    except TrainingStopped as stopped:
+        sys.exit(stopped.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
+    except (ValueError, OSError, NonFiniteError) as error:
+        _fail(error)
 
 
-def fail(error: Exception) -> NoReturn:
-    """Says what is wrong and ends the process with status 1."""
+def _fail(error: Exception) -> NoReturn:
     if isinstance(error, DataStalledError):
         print(f"error: {error}", file=sys.stderr, flush=True)
         # The read that hangs keeps a thread of TensorFlow, for which Python's way out would wait.
