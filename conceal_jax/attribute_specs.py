@@ -42,6 +42,11 @@ class Categorical:
         _require_identifier(self.name)
         if len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
             raise ValueError(f"attribute {self.name!r}: got classes {self.classes}; give at least two, all different")
+        if any("," in name for name in self.classes):
+            raise ValueError(
+                f"attribute {self.name!r}: got classes {self.classes}; a comma stands between requests, as in "
+                "gender=female,age=40: name classes without one"
+            )
         if self.threshold is not None and len(self.classes) != 2:
             raise ValueError(
                 f"attribute {self.name!r}: a threshold needs exactly two classes, got {len(self.classes)}; "
@@ -158,7 +163,8 @@ class Continuous:
 
     def groups(self, values: np.ndarray) -> np.ndarray:
         """The audit's group of each value: int32 [N], `MISSING_CLASS` where unknown."""
-        groups = np.searchsorted(self.edges, values, side="right") - 1
+        # An edge that is no float32 may lie above the float32 label that stands for it.
+        groups = np.searchsorted(np.asarray(self.edges, np.float32), np.asarray(values, np.float32), side="right") - 1
         return np.where(self.is_missing(values), MISSING_CLASS, groups).astype(np.int32)
 
     def is_missing(self, values: np.ndarray) -> np.ndarray:

@@ -133,3 +133,13 @@ def test_knot_weights_are_those_of_linear_interpolation(values):
     spec = AGE
     expected = np.stack([np.interp(values, spec.knots, weight) for weight in np.eye(spec.width)], axis=1)
     np.testing.assert_allclose(spec.encode(np.array(values, np.float32)), expected, atol=1e-5)
+
+
+def test_the_lowest_value_of_a_range_is_in_its_first_group():
+    spec = Continuous("x", 0.7, 2.1)
+    assert spec.groups(np.array([0.7, 2.1], np.float32)).tolist() == [0, 3]
+
+
+def test_a_class_that_could_not_be_asked_for_is_refused():
+    with pytest.raises(ValueError, match="name classes without one"):
+        Categorical("hair", ("long, curly", "short"))

@@ -114,7 +114,13 @@ def short_names(paths: Sequence[str]) -> list[str]:
 
 
 def _open_folder(root: Path) -> Archive:
-    paths = [(Path(folder) / name).relative_to(root).as_posix() for folder, _, names in os.walk(root) for name in names]
+    def refuse(error: OSError) -> None:
+        raise ValueError(
+            f"{error.filename!r} cannot be listed ({error.strerror}); give the right to read it"
+        ) from error
+
+    walk = os.walk(root, onerror=refuse)
+    paths = [(Path(folder) / name).relative_to(root).as_posix() for folder, _, names in walk for name in names]
 
     def read(path: str) -> bytes:
         try:
@@ -132,7 +138,7 @@ def _open_folder(root: Path) -> Archive:
         try:
             content = read(path)
         except UnreadableFileError:
-            return -1 - zlib.crc32(path.encode())
+            return -1 - zlib.crc32(os.fsencode(path))
         return zlib.crc32(content) << 32 | len(content)
 
     return Archive(str(root), tuple(sorted(filter(_is_visible, paths))), read, fingerprint)

@@ -53,7 +53,13 @@ class CollectionBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True)
                     "image": io.BytesIO(content) if isinstance(content, bytes) else content,
                     "name": name,
                     "group": collection.group[index],
-                    **{spec.column or spec.name: collection.labels[spec.name][index] for spec in self._attributes.all},
+                    # What is optional and was not there is missing for everybody.
+                    **{
+                        spec.column or spec.name: collection.labels[spec.name][index]
+                        if spec.name in collection.labels
+                        else spec.missing
+                        for spec in self._attributes.all
+                    },
                 },
             )
 

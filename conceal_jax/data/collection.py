@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from conceal_jax.attributes import Attribute, AttributeSet, Categorical
-from conceal_jax.data.grouping import assign_splits, connected_groups, normalise_split
+from conceal_jax.data.grouping import assign_splits, connected_groups, identify, normalise_split
 from conceal_jax.data.report import DataReport
 
 SPLIT_COLUMN = "split"
@@ -25,6 +25,7 @@ class Collection:
     Attributes:
         names: object [N], unique file names.
         labels: by attribute name, each attribute's dtype [N]; -1 or NaN where missing.
+        identity: uint64 [N]: of the files' bytes where the split depends on them, else of their names.
         split: object [N]: "train", "validation" or "test".
         group: int64 [N]: duplicates, or pictures of one person, share a number.
         persons_known: whether pictures of one person share a group; otherwise only duplicates do.
@@ -34,6 +35,7 @@ class Collection:
 
     names: np.ndarray
     labels: dict[str, np.ndarray]
+    identity: np.ndarray
     split: np.ndarray
     group: np.ndarray
     persons_known: bool
@@ -54,6 +56,7 @@ class Collection:
             self,
             names=self.names[indices],
             labels={name: values[indices] for name, values in self.labels.items()},
+            identity=self.identity[indices],
             split=self.split[indices],
             group=self.group[indices],
             read=lambda index: read(int(indices[index])),
@@ -77,7 +80,8 @@ class Items:
         columns: [N] text cells by column name; "" where there is none.
         read: as in `Collection`.
         report: started by the reader, with what it skipped.
-        fingerprint: a number that is equal for equal files; used to group duplicates where the source has no split.
+        fingerprint: a number that is equal for equal files; used to group duplicates, and to divide them, where the
+            source does not say the split of every item.
     """
 
     names: Sequence[str]
@@ -101,12 +105,20 @@ def build_collection(items: Items, attributes: AttributeSet, validation_fraction
         report.skip(str(names[index]), reason)
     good = np.asarray([index for index in range(len(names)) if index not in wrong], np.int64)
     labels = {name: values[good] for name, values in labels.items()}
-    group = connected_groups(_group_keys(items, good, given), len(good))
-    split = assign_splits(names[good], given[good], group, validation_fraction, report.origin)
+    given = given[good]
+    contents = _contents(items, good, given)
+    columns = [items.columns[column] for column in GROUP_COLUMNS if column in items.columns]
+    keys = [[cells[index].strip() for index in good] for cells in columns]
+    group = connected_groups([*keys, _undisputed(contents, given)], len(good))
+    # Names depend on where a collection lies, and on what else lies there; contents do not.
+    identity = identify(contents if any(contents) else names[good].tolist())
+    split = assign_splits(names[good], identity, given, group, validation_fraction, report.origin)
     report.count_labels(attributes, labels, split)
     read = items.read
     persons_known = any(column in items.columns for column in PERSON_COLUMNS)
-    return Collection(names[good], labels, split, group, persons_known, lambda index: read(int(good[index])), report)
+    return Collection(
+        names[good], labels, identity, split, group, persons_known, lambda index: read(int(good[index])), report
+    )
 
 
 def parse_cell(spec: Attribute, text: str) -> float:
@@ -180,11 +192,18 @@ def _parse_splits(items: Items, wrong: dict[int, str]) -> np.ndarray:
     return given
 
 
-def _group_keys(items: Items, good: np.ndarray, given: np.ndarray) -> list[list[str]]:
-    """Group keys of the good items; equal files count as a group unless the source has a split of its own."""
-    keys = [
-        [items.columns[column][index].strip() for index in good] for column in GROUP_COLUMNS if column in items.columns
+def _contents(items: Items, good: np.ndarray, given: np.ndarray) -> list[str]:
+    """Texts that are equal for equal files; empty where the source says every split, so that none has to be read."""
+    if items.fingerprint is None or (given != "").all():
+        return [""] * len(good)
+    return [str(items.fingerprint(int(index))) for index in good]
+
+
+def _undisputed(contents: Sequence[str], given: np.ndarray) -> list[str]:
+    """Group keys of equal files, but for those that the source itself has put on different sides."""
+    sides: dict[str, set[str]] = {}
+    for content, split in zip(contents, given, strict=True):
+        sides.setdefault(content, set()).update({split} - {""})
+    return [
+        "" if split and len(sides[content]) > 1 else content for content, split in zip(contents, given, strict=True)
     ]
-    if items.fingerprint is not None and not (given != "").any():
-        keys.append([str(items.fingerprint(int(index))) for index in good])
-    return keys

@@ -9,7 +9,8 @@ from conceal_jax.data.table import Table
 def join_extra(items: Items, table: Table) -> Items:
     """Adds the table's columns; where both have a column, the table's takes its place.
 
-    A row belongs to the item of that name or, if the name has no folder, to the only item whose name ends so. Items
+    A row belongs to the item of that name or, if one name is the end of the other, to the only item of that name
+    without folders. Items
     without a row get empty cells; both kinds of leftovers are counted in the report's notes.
 
     Raises:
@@ -44,10 +45,17 @@ def _rows_by_item(items: Items, table: Table) -> dict[int, int]:
     rows: dict[int, int] = {}
     for row, name in enumerate(table.file_names()):
         same_base = by_base.get(name.rpartition("/")[2], [])
-        index = by_name.get(name, same_base[0] if len(same_base) == 1 else -1)
+        # A folder in either name may stand above what the other begins from, but is never another folder.
+        alone = same_base if len(same_base) == 1 and _same_ending(name, items.names[same_base[0]]) else [-1]
+        index = by_name.get(name, alone[0])
         if index < 0:
             continue
         if index in rows and any(cells[rows[index]] != cells[row] for cells in table.labels().values()):
             raise ValueError(f"{table.origin} has rows that differ for {name}; keep one of them")
         rows[index] = row
     return rows
+
+
+def _same_ending(name: str, other: str) -> bool:
+    short, long = sorted((name, other), key=len)
+    return long == short or long.endswith(f"/{short}")

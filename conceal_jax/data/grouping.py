@@ -1,6 +1,7 @@
 """Groups of items that belong together (duplicates, one person's pictures), and splits that never divide one."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -51,16 +52,27 @@ def connected_groups(keys: Sequence[Sequence[str]], count: int) -> np.ndarray:
     return connected_components(graph, directed=False)[1][:count].astype(np.int64)
 
 
-def assign_splits(
-    names: np.ndarray, given: np.ndarray, group: np.ndarray, validation_fraction: float, origin: str
-) -> np.ndarray:
-    """Extends given splits to whole groups; groups without one are divided by a hash of their first name.
+def identify(texts: Sequence[str]) -> np.ndarray:
+    """uint64 [N]: a number for each text that is the same on every machine and in every run."""
+    return np.asarray([_number(os.fsencode(text)) for text in texts], np.uint64)
 
-    The hash depends on names only, so a collection is divided the same way on every machine and in every run, and
+
+def assign_splits(
+    names: np.ndarray,
+    identity: np.ndarray,
+    given: np.ndarray,
+    group: np.ndarray,
+    validation_fraction: float,
+    origin: str,
+) -> np.ndarray:
+    """Extends given splits to whole groups; groups without one are divided by a hash of their smallest identity.
+
+    The hash depends on nothing else, so a collection is divided the same way on every machine and in every run, and
     items added later move no other group.
 
     Args:
-        names: object [N].
+        names: object [N], for messages.
+        identity: uint64 [N], of `identify`.
         given: object [N]: "train", "validation", "test", or "" where the source gives none.
         group: int [N].
         validation_fraction: share of the groups without a split that goes to validation (at least one group does if
@@ -73,9 +85,12 @@ def assign_splits(
     Raises:
         ValueError: a given split separates a group, or training or validation is empty.
     """
-    split_of, first_name = _splits_of_groups(names, given, group)
-    open_groups = [number for number in first_name if number not in split_of]
-    shares = {number: _hash_to_unit(first_name[number]) for number in open_groups}
+    split_of = _splits_of_groups(names, given, group)
+    first: dict[int, int] = {}
+    for number, each in zip(group.tolist(), identity.tolist(), strict=True):
+        first[number] = min(first.get(number, each), each)
+    # Hashed again, as the smallest of many is small.
+    shares = {number: _number(each.to_bytes(8)) / 2**64 for number, each in first.items() if number not in split_of}
     limit = validation_fraction
     if shares and "validation" not in split_of.values():
         limit = max(limit, min(shares.values()))
@@ -84,29 +99,25 @@ def assign_splits(
     for part in ("train", "validation"):
         if part not in split_of.values():
             raise ValueError(
-                f"{origin} leaves no item for {part} ({len(names)} items in {len(first_name)} groups); add pictures, "
+                f"{origin} leaves no item for {part} ({len(names)} items in {len(first)} groups); add pictures, "
                 "or give some of them that split"
             )
     return np.asarray([split_of[number] for number in group.tolist()], object)
 
 
-def _splits_of_groups(names: np.ndarray, given: np.ndarray, group: np.ndarray) -> tuple[dict[int, str], dict[int, str]]:
-    """The given split, where there is one, and the alphabetically first name of each group."""
-    first_name: dict[int, str] = {}
+def _splits_of_groups(names: np.ndarray, given: np.ndarray, group: np.ndarray) -> dict[int, str]:
+    """The given split of each group that has one."""
     teller: dict[int, int] = {}
-    for index, number in enumerate(group.tolist()):
-        first_name[number] = min(first_name.get(number, names[index]), names[index])
-        if not given[index]:
-            continue
-        other = teller.setdefault(number, index)
+    for index in np.flatnonzero(given != "").tolist():
+        other = teller.setdefault(int(group[index]), index)
         if given[other] != given[index]:
             raise ValueError(
                 f"the split separates a group: {names[other]} is in {given[other]}, {names[index]} in {given[index]}, "
                 "but they are duplicates or one person; put them on one side"
             )
-    return {number: given[index] for number, index in teller.items()}, first_name
+    return {number: given[index] for number, index in teller.items()}
 
 
-def _hash_to_unit(text: str) -> float:
-    """A uniform number in [0, 1) that depends on the text alone."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=6).digest()) / 2**48
+def _number(content: bytes) -> int:
+    """A uniform number of 64 bits that depends on the bytes alone."""
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest())

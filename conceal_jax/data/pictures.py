@@ -108,6 +108,8 @@ def resized(picture: Image.Image, size: int, box: tuple[int, int, int, int] | No
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode == "F" or (picture.mode == "I" and picture.format != "PNG"):
+        raise BadPictureError("the picture has 32 bits a channel, of a scale it does not tell; save it with 8")
     if picture.mode.startswith("I"):  # 16 bits of grey, which Pillow would clip at 255
         return Image.fromarray((np.asarray(picture) // 257).clip(0, 255).astype(np.uint8)).convert("RGB")
     if picture.has_transparency_data:

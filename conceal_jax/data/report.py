@@ -70,8 +70,10 @@ class DataReport:
         if not self.found:
             raise BadDataError(f"found no item in {self.origin}; check data.path")
         share = len(self.skipped) / self.found
-        if share > max_bad_fraction or not self.used:
-            first = "; ".join(f"{name}: {why}" for name, why in list(self.skipped.items())[:_EXAMPLES])
+        first = "; ".join(f"{name}: {why}" for name, why in list(self.skipped.items())[:_EXAMPLES])
+        if not self.used:
+            raise BadDataError(f"none of {self.found} items in {self.origin} can be used; correct them. First: {first}")
+        if share > max_bad_fraction:
             raise BadDataError(
                 f"{len(self.skipped)} of {self.found} items in {self.origin} ({share:.1%}) cannot be used, above the "
                 f"limit data.max_bad_fraction={max_bad_fraction:g}; correct them or raise the limit. First: {first}"

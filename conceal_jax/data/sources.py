@@ -74,7 +74,8 @@ def _labelled_items(config: DataConfig, attributes: AttributeSet, seed: int) -> 
 def _extra_table(config: DataConfig) -> str:
     """The extra CSV: the one asked for, else PATH_extra.csv where it stands beside the pictures."""
     pictures = Path(config.path)
-    beside = pictures.with_name(f"{pictures.stem}_extra.csv") if pictures.name else pictures
+    name = pictures.name if pictures.is_dir() else pictures.stem
+    beside = pictures.with_name(f"{name}_extra.csv") if pictures.name else pictures
     return config.extra or (str(beside) if beside.is_file() else "")
 
 

@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from conceal_jax.data.archive import Archive, UnreadableFileError
@@ -76,17 +76,23 @@ def read_table(path: str, archive: Archive | None = None) -> Table:
 
 def read_text(path: str, archive: Archive | None = None) -> str:
     """The text of a file on disk or, failing that, in the archive; see `read_table`."""
-    try:
+
+    def content() -> bytes:
         if Path(path).is_file():
             size = Path(path).stat().st_size
             if size > MAX_TABLE_BYTES:
                 raise UnreadableFileError(f"has {size:,} bytes; a table may have {MAX_TABLE_BYTES:,}")
-            content = Path(path).read_bytes()
-        elif archive is not None:
-            content = archive.read(archive.find()(path))
-        else:
+            return Path(path).read_bytes()
+        if archive is None:
             raise UnreadableFileError("no such file")
-        return content.decode("utf-8-sig")
+        return archive.read(archive.find()(path))
+
+    return _decoded(path, content)
+
+
+def _decoded(path: str, content: Callable[[], bytes]) -> str:
+    try:
+        return content().decode("utf-8-sig")
     except UnreadableFileError as error:
         raise ValueError(f"{path}: {error}; give the path of a CSV or JSONL file") from error
     except OSError as error:
@@ -100,7 +106,8 @@ def read_beside(archive: Archive, name: str) -> str | None:
     beside = Path(archive.origin).parent / name
     inside = [path for path in archive.paths if path.rpartition("/")[2] == name]
     if inside:
-        return read_text(inside[0], archive)
+        # Not by `read_text`, which would take a file of this path in the working directory for it.
+        return _decoded(inside[0], lambda: archive.read(inside[0]))
     return read_text(str(beside)) if beside.is_file() else None
 
 
@@ -159,7 +166,8 @@ def parse_jsonl(text: str, origin: str) -> Table:
     """
     good: list[Mapping[str, object]] = []
     bad = {}
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Not by `splitlines`, which also cuts at U+2028 and the like, that JSON allows in texts.
+    for number, line in enumerate(text.split("\n"), start=1):
         try:
             row = json.loads(line) if line.strip() else None
         except (ValueError, RecursionError) as error:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from conceal_jax.appearance import APPEARANCE
 from conceal_jax.attributes import Attribute, AttributeSet, Categorical, Continuous
 from conceal_jax.data.collection import GROUP_COLUMNS, SPLIT_COLUMN, Items
 from conceal_jax.data.table import FILE_COLUMNS
@@ -36,7 +37,8 @@ def undeclared_attributes(items: Items, declared: AttributeSet) -> tuple[Attribu
     first: dict[tuple[str, ...], str] = {}
     for column in sorted(items.columns, key=lambda column: (column not in read, len(column))):
         first.setdefault(tuple(items.columns[column]), column)
-    names = {spec.name for spec in declared.all}
+    # What is measured in pictures has names, too.
+    names = {spec.name for spec in (*declared.all, *APPEARANCE)}
     specs: list[Attribute] = []
     for column, cells in items.columns.items():
         if column in read | NOT_ATTRIBUTES or first[tuple(cells)] != column:

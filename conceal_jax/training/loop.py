@@ -20,7 +20,7 @@ from conceal_jax.data.resident import Resident, load_resident
 from conceal_jax.data.sources import open_collection
 from conceal_jax.memory import give_back_freed_memory
 from conceal_jax.models.vae import VAE, create_censor, create_model
-from conceal_jax.training import run_directory, stages
+from conceal_jax.training import learned_from, run_directory, stages
 from conceal_jax.training.censor_step import batch_parts, bind_censor_step
 from conceal_jax.training.checkpoint import Checkpoints
 from conceal_jax.training.distributed import any_process, from_every_process, is_leader
@@ -68,6 +68,9 @@ def _train(config: Config, workdir: Path, profile: range) -> TrainState:
     collection = open_collection(config.data, config.attributes, config.seed)
     _account_for_data(collection.report, config, workdir)
     training_set, validation_set = collection.subset("train"), collection.subset("validation")
+    # A run that goes on may find other pictures than it began with.
+    if (workdir / run_directory.LEARNED_FROM).exists():
+        learned_from.require_new(workdir, validation_set)
     give_back_freed_memory()
     attributes = config.attributes.available(training_set.labels).with_neutral(training_set.labels)
     if is_leader():
@@ -80,6 +83,7 @@ def _train(config: Config, workdir: Path, profile: range) -> TrainState:
     account()
     if is_leader():
         config_files.save(config, workdir / run_directory.CONFIG)
+        learned_from.remember(workdir, training_set)
     logger.info("training %s: %d pictures, %d for validation", workdir, len(training_set), len(validation_set))
     with StopRequest() as stop, _listed(collection.report, workdir):
         run = _Training(config, attributes, pictures, validation, create_mesh(), account, stop, workdir, profile)

@@ -19,6 +19,9 @@ REFIT = "refit"
 """Of the third."""
 
 DATA_REPORT = "data_report.json"
+LEARNED_FROM = "learned_from.txt"
+"""Numbers of the training people, of `Collection.identity`."""
+
 METRICS = "metrics.jsonl"
 PICTURES = "pictures"
 PROFILE = "profile"

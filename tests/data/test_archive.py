@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -109,3 +110,19 @@ def test_what_is_no_regular_file_is_unreadable_and_waits_for_nobody(tmp_path: Pa
         archive.read("pipe.jpg")
     with pytest.raises(UnreadableFileError, match="No such file"):
         archive.read("broken.jpg")
+
+
+def test_a_folder_that_cannot_be_listed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "open").mkdir()
+    (tmp_path / "locked").mkdir()
+    scandir = os.scandir
+
+    def refusing(path: str) -> Iterator[os.DirEntry[str]]:
+        if os.path.basename(path) == "locked":
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    # Whoever may read everything, as in a container, would be let in.
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(ValueError, match=r"locked. cannot be listed .Permission denied"):
+        open_archive(str(tmp_path))

@@ -7,7 +7,7 @@ import pytest
 from conceal_jax.attributes import AttributeSet
 from conceal_jax.config import DataConfig
 from conceal_jax.data.sources import open_collection
-from tests.data.conftest import AGE, GENDER, encode, write_zip
+from tests.data.conftest import AGE, GENDER, SMILE, encode, write_zip
 
 
 @pytest.mark.filterwarnings("ignore")  # TensorFlow Datasets and its dependencies warn of their own code
@@ -18,7 +18,8 @@ def test_a_prepared_collection_reads_back_equal(tmp_path: Path) -> None:
     files = {f"{age}_{age % 2}_0_2017.jpg": encode(age) for age in range(30)}
     config = DataConfig("utkface", str(write_zip(tmp_path / "faces.zip", files)), validation_fraction=0.3)
     sex = dataclasses.replace(GENDER, name="sex", column="gender")
-    attributes = AttributeSet((sex, AGE))
+    # Nobody has a label of what is optional and not there.
+    attributes = AttributeSet((sex, AGE), (dataclasses.replace(SMILE, optional=True),))
     prepared = str(tmp_path / "prepared")
     UTKFace(data=config, attributes=attributes, data_dir=prepared, file_format="array_record").download_and_prepare()
     first = open_collection(config, attributes, seed=0)

@@ -117,3 +117,51 @@ def test_scores_become_classes_by_threshold(make_folder: MakeFolder) -> None:
     smile = Categorical("smile", ("no", "yes"), column="Smiling", threshold=0)
     collection = open_collection(config_of(folder), AttributeSet((smile,)), seed=0)
     assert collection.labels["smile"].tolist() == [0, 1, 0, 1, -1]
+
+
+def test_equal_files_stay_together_where_the_source_gives_few_splits(
+    make_folder: MakeFolder, faces: AttributeSet
+) -> None:
+    files = {f"{copy}{index:02d}.jpg": content for index, content in enumerate(FILES.values()) for copy in "ab"}
+    splits = {"a00.jpg": "test", "a01.jpg": "train", "b01.jpg": "validation"}
+    rows = [f"{name},{name[1:3]},male,{splits.get(name, '')}" for name in files]
+    folder = make_folder(files, "\n".join(["file,age,gender,split", *rows]))
+    collection = open_collection(config_of(folder, validation_fraction=0.4), faces, seed=0)
+    split = dict(zip(collection.names, collection.split, strict=True))
+    # The source's own sides stand, and what it leaves open follows its twin.
+    assert (split["a00.jpg"], split["b00.jpg"]) == ("test", "test")
+    assert (split["a01.jpg"], split["b01.jpg"]) == ("train", "validation")
+    assert all(split[f"a{index:02d}.jpg"] == split[f"b{index:02d}.jpg"] for index in range(2, 30))
+
+
+def test_an_extra_row_is_not_joined_to_a_file_of_another_folder(
+    make_folder: MakeFolder, faces: AttributeSet, tmp_path: Path
+) -> None:
+    place = ["one/" if name < "20" else "more/" for name in FILES]
+    files = {f"{at}{name}": content for at, (name, content) in zip(place, FILES.items(), strict=True)}
+    rows = [f"{at}{row}" for at, row in zip(place, ROWS, strict=True)]
+    folder = make_folder(files, "\n".join(["file,age,gender", *rows]))
+    (tmp_path / "extra.csv").write_text("filename,split\nphotos/one/00.jpg,test\n01.jpg,test\ntwo/02.jpg,test\n")
+    collection = open_collection(config_of(folder, extra=str(tmp_path / "extra.csv")), faces, seed=0)
+    assert collection.names[collection.split == "test"].tolist() == ["one/00.jpg", "one/01.jpg"]
+    assert collection.report.notes[0].startswith("extra.csv: 2 of 30 items have a row; 1 rows have no item")
+
+
+def test_an_extra_csv_belongs_to_the_folder_it_is_called_like(
+    make_folder: MakeFolder, faces: AttributeSet, tmp_path: Path
+) -> None:
+    folder = make_folder(FILES, "\n".join(["file,age,gender", *ROWS]))
+    dotted = folder.rename(tmp_path / "faces.v2")
+    (tmp_path / "faces_extra.csv").write_text("filename,split\n00.jpg,test\n")
+    (tmp_path / "faces.v2_extra.csv").write_text("filename,split\n01.jpg,test\n")
+    collection = open_collection(config_of(dotted), faces, seed=0)
+    assert collection.names[collection.split == "test"].tolist() == ["01.jpg"]
+
+
+def test_an_object_a_line_may_hold_any_text(make_folder: MakeFolder, faces: AttributeSet, tmp_path: Path) -> None:
+    folder = make_folder(FILES, "")
+    rows = [{"image": name, "age": 20.0, "gender": "male", "note": "one\u2028two"} for name in FILES]
+    lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    (tmp_path / "labels.jsonl").write_text(lines, encoding="utf-8")
+    collection = open_collection(DataConfig("folder", str(folder), str(tmp_path / "labels.jsonl")), faces, seed=0)
+    assert len(collection) == len(FILES)

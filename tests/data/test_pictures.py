@@ -88,3 +88,11 @@ def test_shrinking_averages_what_it_covers() -> None:
     checkers = np.indices((128, 128)).sum(axis=0) % 2 * 255
     small = decode_picture(saved(checkers.astype(np.uint8)), 32, "center")
     assert np.abs(small.astype(int) - 127).max() <= 1
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_pictures_of_an_unknown_scale_are_refused(kind: type) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(np.linspace(0, 1, 64 * 64).reshape(64, 64).astype(kind)).save(buffer, "TIFF")
+    with pytest.raises(BadPictureError, match="32 bits a channel"):
+        decode_picture(buffer.getvalue(), 32, "none")

@@ -38,5 +38,5 @@ def test_the_limit_is_the_largest_share_allowed() -> None:
 def test_nothing_usable_is_refused_whatever_the_limit() -> None:
     with pytest.raises(BadDataError, match="found no item in faces"):
         DataReport("faces").require_mostly_good(1.0)
-    with pytest.raises(BadDataError, match="1 of 1 items"):
+    with pytest.raises(BadDataError, match="none of 1 items in faces can be used"):
         DataReport("faces", found=1, skipped={"a": "bad"}).require_mostly_good(1.0)

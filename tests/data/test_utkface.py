@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -83,3 +84,27 @@ def test_the_real_collection_has_21326_usable_faces() -> None:
     assert not set(collection.subset("train").group) & set(collection.subset("validation").group)
     assert abs((collection.labels["gender"] == 0).mean() - 0.523) < 0.005
     assert np.nanmedian(collection.labels["age"]) == 29
+
+
+def test_who_is_for_validation_does_not_depend_on_what_else_lies_there(tmp_path: Path) -> None:
+    files = {f"faces/{age}_{age % 2}_{age % 5}{TAIL}": encode(age) for age in range(100)}
+    more = {"notes.txt": b"of the pictures", f"more/30_0_0{TAIL}": encode(200)}
+    attributes = AttributeSet((GENDER, ETHNICITY, AGE))
+
+    def validation(name: str, files: dict[str, bytes]) -> set[str]:
+        config = DataConfig("utkface", str(write_zip(tmp_path / name, files)), validation_fraction=0.3)
+        names = open_collection(config, attributes, seed=0).subset("validation").names
+        return {name.rpartition("/")[2] for name in names} - {f"30_0_0{TAIL}"}
+
+    first = validation("faces.zip", {name.removeprefix("faces/"): content for name, content in files.items()})
+    assert validation("in_a_folder.zip", files) == validation("with_more.zip", files | more) == first
+    assert 15 < len(first) < 45
+
+
+def test_a_name_that_is_no_text_is_a_name(tmp_path: Path) -> None:
+    for age in range(20):
+        (tmp_path / f"{age}_0_0{TAIL}").write_bytes(encode(age))
+    name = os.fsdecode(b"30_0_0_caf\xe9.jpg")
+    (tmp_path / name).write_bytes(encode(30))
+    config = DataConfig("utkface", str(tmp_path), validation_fraction=0.3)
+    assert name in open_collection(config, AttributeSet((GENDER, AGE)), seed=0).names
