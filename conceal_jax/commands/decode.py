@@ -13,6 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from conceal_jax.commands.exit_codes import ExitCode
+from conceal_jax.json_files import told_of
 from conceal_jax.memory import keep_freed_memory
 from conceal_jax.release.concealer import Concealer
 from conceal_jax.release.photos import write_picture
@@ -46,23 +47,25 @@ def run(options: argparse.Namespace) -> ExitCode:
     """
     keep_freed_memory()
     manifest = read_manifest(options.codes)
+    with told_of(options.codes):
+        model, complete, count = str(manifest["model"]), bool(manifest["complete"]), int(manifest["count"])
     concealer = Concealer.load(options.model)
     vector = concealer.attributes.parse(options.request)
-    if manifest["model"] != concealer.model_hash:
+    if model != concealer.model_hash:
         raise ValueError(
             f"the codes in {options.codes} were made by another model than {options.model} "
-            f"({manifest['model'][:12]}, not {concealer.model_hash[:12]}); give the run that made them"
+            f"({model[:12]}, not {concealer.model_hash[:12]}); give the run that made them"
         )
-    if not manifest["complete"]:
+    if not complete:
         logger.warning("%s is not complete; what is there is decoded", options.codes)
     with (
         ThreadPoolExecutor(default_workers()) as pool,
-        tqdm(total=manifest["count"], unit="img", disable=None) as bar,
+        tqdm(total=count, unit="img", disable=None) as bar,
     ):
         for names, codes in read_codes(options.codes):
             paths = [options.out / f"{name}.png" for name in names]
             # The list raises what a thread has raised.
             list(pool.map(write_picture, paths, concealer.decode(codes, vector)))
             bar.update(len(names))
-    print(f"{manifest['count']} pictures in {options.out}")
+    print(f"{count} pictures in {options.out}")
     return ExitCode.DONE

@@ -17,6 +17,7 @@ from conceal_jax.compilation_cache import keep_compiled_programs
 from conceal_jax.evaluation import released_people
 from conceal_jax.memory import keep_freed_memory
 from conceal_jax.release.concealer import Concealer
+from conceal_jax.release.export import is_export
 from conceal_jax.release.faces import require_detector
 from conceal_jax.release.page import LOOPBACK, Desk, require_page, serve
 from conceal_jax.release.readers import Readers, fit_readers
@@ -48,17 +49,20 @@ def run(options: argparse.Namespace) -> ExitCode:
     keep_freed_memory()
     keep_compiled_programs()
     concealer = Concealer.load(options.run, batch_size=1)
-    readers, reason = _fit(concealer)
+    readers, reason = _fit(concealer, is_export(options.run))
     print(f"http://{LOOPBACK}:{options.port} (Ctrl-C ends it)")
     serve(Desk(concealer, options.crop, readers, reason), options.port)
     return ExitCode.DONE
 
 
-def _fit(concealer: Concealer) -> tuple[Readers | None, str]:
+def _fit(concealer: Concealer, exported: bool) -> tuple[Readers | None, str]:
     """Attackers, or why there are none."""
+    # Those of a public set would be fetched from elsewhere.
+    if exported and concealer.run.config.data.source != "synthetic":
+        return None, "the run's pictures cannot be read (an exported model does not say where they are)"
     try:
         logger.info("fitting attackers")
         return fit_readers(released_people(concealer.run, _PEOPLE), concealer.attributes), ""
-    except ValueError as error:
+    except (ValueError, ImportError) as error:
         logger.warning("no attackers: %s", error)
         return None, f"the run's pictures cannot be read ({error})"

@@ -71,15 +71,31 @@ class Job:
         Returns:
             The manifest.
         """
-        done = [shard for shard in range(len(self.shards)) if self._record(shard).exists()]
+        while True:
+            done = self._done()
+            manifest = self._manifest(done, results)
+            if manifest["complete"]:
+                self._clean()
+            write_atomically(self.out / MANIFEST, json.dumps(manifest, indent=1).encode())
+            # While checksums were made, another process may have ended the job, and told of more shards.
+            if len(self._done()) == len(done):
+                break
+        skipped = manifest["skipped"]
+        sources = {entry.name: entry.source for entries in self.shards for entry in entries if entry.name in skipped}
+        _write_table(self.private / SKIPPED, ("source", "reason"), ((sources[name], skipped[name]) for name in skipped))
+        return manifest
+
+    def _done(self) -> list[int]:
+        return [shard for shard in range(len(self.shards)) if self._record(shard).exists()]
+
+    def _manifest(self, done: Sequence[int], results: Mapping[int, str]) -> dict[str, Any]:
         skipped: dict[str, str] = {}
         for shard in done:
             skipped |= json.loads(self._record(shard).read_text())["skipped"]
-        found = sum(len(entries) for entries in self.shards)
-        manifest = {
+        return {
             **self.settings,
             "complete": len(done) == len(self.shards),
-            "found": found,
+            "found": sum(len(entries) for entries in self.shards),
             "count": sum(len(self.shards[shard]) for shard in done) - len(skipped),
             "skipped": skipped,
             "shards": [
@@ -88,12 +104,6 @@ class Job:
                 if shard in results
             ],
         }
-        if manifest["complete"]:
-            self._clean()
-        write_atomically(self.out / MANIFEST, json.dumps(manifest, indent=1).encode())
-        sources = {entry.name: entry.source for entries in self.shards for entry in entries if entry.name in skipped}
-        _write_table(self.private / SKIPPED, ("source", "reason"), ((sources[name], skipped[name]) for name in skipped))
-        return manifest
 
     def skipped(self) -> list[tuple[str, str]]:
         """Source and reason of every file that was skipped, as of the last manifest."""
@@ -163,9 +173,14 @@ def name_entries(sources: Sequence[str], key: bytes, keep_names: bool) -> tuple[
     if not keep_names:
         return tuple(Entry(name, source) for name, source in ordered)
     for source in sources:
-        if source.startswith("/") or "\\" in source or ":" in source or ".." in source.split("/"):
+        if leads_outside(source):
             raise ValueError(f"{source!r} names a place outside of the output folder; do not keep the names")
     return tuple(Entry(source, source) for _, source in ordered)
+
+
+def leads_outside(name: str) -> bool:
+    """Whether a file of this name may lie outside of the folder it is meant for."""
+    return name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/")
 
 
 def checksum(path: Path) -> str:

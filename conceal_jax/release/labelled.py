@@ -1,15 +1,17 @@
 """Codes in a folder, joined with the labels of their photos: what an audit needs of a release."""
 
 import collections
+import contextlib
 import logging
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from conceal_jax.attributes import MISSING_CLASS
 from conceal_jax.audit.release_file import INPUTS, PERSON, POSTERIOR, SPLIT
 from conceal_jax.data.table import Table, read_table
 from conceal_jax.release.job import MAPPING
-from conceal_jax.release.shards import read_codes
+from conceal_jax.release.shards import read_codes, read_manifest
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,8 @@ def labelled_codes(folder: Path, labels: Path) -> dict[str, np.ndarray]:
         raise ValueError(f"{labels} has columns called {', '.join(taken)}; give attributes other names")
     for place, reason in table.bad_rows.items():
         logger.warning("left out: %s %s", place, reason)
+    if not read_manifest(folder).get("complete"):
+        logger.warning("%s is not complete; what is there is judged", folder)
     shards = list(read_codes(folder))
     names = [name for part, _ in shards for name in part]
     rows = _rows_of(_sources(folder, names), table)
@@ -77,10 +81,12 @@ def _rows_of(sources: list[str], table: Table) -> list[int | None]:
 
 
 def _parse(name: str, cells: list[str]) -> np.ndarray:
-    """Numbers where every cell that is not empty is one (NaN where empty), else texts."""
+    """Numbers where every cell that is not empty is one, whole ones if all are; else texts. Empty cells are missing."""
+    texts = [cell.strip() for cell in cells]
     if name in (PERSON, SPLIT):
-        return np.array(cells)
-    try:
-        return np.array([float(cell) if cell.strip() else np.nan for cell in cells])
-    except ValueError:
-        return np.array([cell.strip() for cell in cells])
+        return np.array(texts)
+    with contextlib.suppress(ValueError, OverflowError):
+        return np.array([int(text) if text else MISSING_CLASS for text in texts], np.int64)
+    with contextlib.suppress(ValueError):
+        return np.array([float(text) if text else np.nan for text in texts])
+    return np.array(texts)

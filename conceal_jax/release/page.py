@@ -186,7 +186,7 @@ def _page(desk: Desk, gradio: Any) -> Any:
 def _controls(spec: Attribute, gradio: Any) -> list[Any]:
     if isinstance(spec, Categorical):
         return [gradio.Radio([NEUTRAL, *spec.classes], value=NEUTRAL, label=spec.name)]
-    middle = round((spec.low + spec.high) / 3)
+    middle = (spec.low + spec.high) / 2
     asked = gradio.Checkbox(False, label=f"ask for {spec.name}")
     value = gradio.Slider(spec.low, spec.high, middle, label=f"{spec.name} ({spec.unit})" if spec.unit else spec.name)
     value.input(lambda: True, None, asked, show_progress="hidden", api_visibility="private")

@@ -1,14 +1,14 @@
 """Codes in files: one shard a file, as NumPy's `.npz` or as Parquet, and the folder of them with its manifest."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from conceal_jax.json_files import read_object, told_of
-from conceal_jax.release.job import MANIFEST, checksum
+from conceal_jax.release.job import MANIFEST, checksum, leads_outside
 
 FORMATS = ("npz", "parquet")
 
@@ -69,15 +69,27 @@ def read_codes(folder: Path) -> Iterator[tuple[list[str], np.ndarray]]:
     """Names, and codes float32 [N, L], of each shard of a folder that `conceal codes` wrote.
 
     Raises:
-        ValueError: it is no such folder, or a shard is not the file that was written.
+        ValueError: it is no such folder, a shard is not the file that was written, or a name, of a shard or of a code,
+            leads out of its folder.
     """
     manifest = read_manifest(folder)
     with told_of(folder / MANIFEST):
-        shards = [(folder / shard["file"], shard["sha256"]) for shard in manifest["shards"]]
-    for path, digest in shards:
+        shards = [(str(shard["file"]), shard["sha256"]) for shard in manifest["shards"]]
+    for file, digest in shards:
+        _require_inside([file], folder)
+        path = folder / file
         if not path.is_file() or checksum(path) != digest:
             raise ValueError(f"{path} is missing or was changed since it was written; make the codes again")
-        yield read_shard(path)
+        names, codes = read_shard(path)
+        # Whoever made the folder made its checksums, too.
+        _require_inside(names, path)
+        yield names, codes
+
+
+def _require_inside(names: Iterable[str], origin: Path) -> None:
+    outside = next(filter(leads_outside, names), None)
+    if outside is not None:
+        raise ValueError(f"{outside!r} in {origin} names a place outside of its folder; do not trust these codes")
 
 
 def require_format(kind: str) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from conceal_jax.release import job
 from conceal_jax.release.job import Entry, checksum, name_entries, open_job, write_atomically
 
 KEY = b"a secret of sixteen bytes"
@@ -139,3 +140,26 @@ def test_processes_that_begin_together_agree(tmp_path):
     assert len(names) == 1
     assert names != {""}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.private"]
+
+
+def test_a_manifest_never_forgets_what_another_process_has_done(tmp_path, monkeypatch):
+    ours, theirs = begin(tmp_path), begin(tmp_path)
+    for shard in range(3):
+        write_atomically(ours.out / f"{shard}.npz", b"codes")
+    results = {shard: f"{shard}.npz" for shard in range(3)}
+    ours.complete_shard(0, {})
+    sums, others = job.checksum, iter((1, 2))
+
+    def slowly(path):
+        for shard in others:
+            # While this process makes checksums, the other one comes to the end.
+            theirs.complete_shard(shard, {})
+        monkeypatch.setattr(job, "checksum", sums)
+        theirs.write_manifest(results)
+        return sums(path)
+
+    monkeypatch.setattr(job, "checksum", slowly)
+    assert ours.write_manifest(results)["complete"]
+    manifest = json.loads((ours.out / "manifest.json").read_text())
+    assert manifest["complete"]
+    assert len(manifest["shards"]) == 3

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -33,7 +35,7 @@ def test_every_code_gets_the_labels_of_its_photo(codes, tmp_path):
     assert sorted(number) == [1, 2, 3, 4, 5]
     order = np.argsort(number)
     assert arrays["gender"][order].tolist() == ["f", "", "m", "m", "f"]
-    np.testing.assert_array_equal(arrays["age"][order], [10, 20, 30, 40, np.nan])
+    assert arrays["age"][order].tolist() == [10, 20, 30, 40, -1]
     assert arrays["person"][order].tolist() == list("abcde")
     release, attributes, _ = parse_release(arrays, "labels.csv")
     assert [spec.name for spec in attributes.concealed] == ["gender", "age"]
@@ -76,3 +78,23 @@ def test_a_name_that_several_photos_have_is_refused(tmp_path):
     job.write_manifest({0: "0.npz"})
     with pytest.raises(ValueError, match=r"'1.jpg' in labels.csv may be any of several photos"):
         labelled_codes(job.out, write(tmp_path, "file,gender\n1.jpg,f\n"))
+
+
+def test_whole_numbers_are_classes_whose_missing_label_is_minus_one(codes, tmp_path):
+    rows = "1.jpg,0,p\n2.jpg,1,\n3.jpg,-1, p\n4.jpg,,\n5.jpg,1,q\n"
+    arrays = labelled_codes(codes, write(tmp_path, "file,mask,person\n" + rows))
+    release, attributes, _ = parse_release(arrays, "labels.csv")
+    assert attributes.concealed[0].classes == ("0", "1")
+    order = np.argsort(arrays["codes"][:, 0])
+    assert release.labels["mask"][order].tolist() == [0, 1, -1, -1, 1]
+    # Two photos of p; nobody knows whose the second and the fourth are.
+    people = release.people[order].tolist()
+    assert people[0] == people[2]
+    assert len(set(people)) == 4
+
+
+def test_codes_that_are_not_complete_are_told_of(codes, tmp_path, caplog):
+    manifest = json.loads((codes / "manifest.json").read_text())
+    (codes / "manifest.json").write_text(json.dumps(manifest | {"complete": False}))
+    labelled_codes(codes, write(tmp_path, "file,gender\n1.jpg,f\n2.jpg,m\n"))
+    assert "is not complete" in caplog.text

@@ -88,3 +88,9 @@ def test_no_face_and_two_faces_are_not_guessed():
 def test_without_opencv_the_extra_is_named():
     with pytest.raises(ValueError, match=r"conceal_jax\[faces\]"):
         require_detector()
+
+
+def test_a_picture_may_have_as_long_a_name_as_a_file_can(tmp_path):
+    path = tmp_path / f"{'x' * 251}.png"
+    write_picture(path, np.zeros((32, 32, 3), np.uint8))
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -55,3 +57,22 @@ def test_a_changed_shard_is_refused(tmp_path):
         list(read_codes(folder))
     with pytest.raises(ValueError, match=r"no manifest\.json"):
         list(read_codes(tmp_path))
+
+
+def test_names_that_lead_out_of_a_folder_are_refused(tmp_path):
+    for number, bad in enumerate(("../../outside", "/outside", "a\\..\\b")):
+        job = open_job(tmp_path / f"out{number}", ["a"], {"kind": "codes"}, shard_size=1)
+        write_atomically(job.out / "0.npz", shard_bytes([bad], CODES[:1], "npz"))
+        job.complete_shard(0, {})
+        job.write_manifest({0: "0.npz"})
+        with pytest.raises(ValueError, match="outside of its folder; do not trust"):
+            next(read_codes(job.out))
+
+
+def test_a_shard_outside_of_its_folder_is_refused(tmp_path):
+    folder = write_folder(tmp_path, "npz")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["shards"][0]["file"] = "../elsewhere.npz"
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match=r"'\.\./elsewhere\.npz' in .* outside of its folder"):
+        next(read_codes(folder))
