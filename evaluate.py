@@ -26,10 +26,12 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, help="directory of the report (with --codes)")
     parser.add_argument("--kept", default="", help="attributes that are not to be hidden, as NAME,NAME (with --codes)")
     parser.add_argument("--folds", type=int, default=0, help="judge everyone, in so many folds")
-    parser.add_argument("--seed", type=int, default=0, help="of everything random (with --codes)")
+    parser.add_argument("--seed", type=int, help="of everything random (with --codes; default: 0)")
     options = parser.parse_args(arguments)
     if options.codes and not options.out:
         parser.error("--codes needs --out=DIR, the directory of the report")
+    if options.workdir and (options.out or options.kept or options.seed is not None):
+        parser.error("--out, --kept and --seed go with --codes; a run has its own")
     return options
 
 
@@ -41,7 +43,7 @@ def main(arguments: list[str]) -> None:
     keep_compiled_programs()
     if options.codes:
         kept = [name.strip() for name in options.kept.split(",") if name.strip()]
-        summary = audit_file(options.codes, options.out, kept, folds=options.folds, seed=options.seed)
+        summary = audit_file(options.codes, options.out, kept, folds=options.folds, seed=options.seed or 0)
     elif options.folds:
         summary = cross_fit_run(options.workdir, options.folds)
     else:

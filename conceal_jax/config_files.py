@@ -59,7 +59,8 @@ def override(config: Config, overrides: Mapping[str, str]) -> Config:
         _require_field(field, node, name)
         if isinstance(node[field], dict):
             raise ValueError(f"config.{name} is a section; override one of its fields: {', '.join(node[field])}")
-        node[field] = _parse_text(text)
+        # A folder may be called 2024.
+        node[field] = text if isinstance(node[field], str) else _parse_text(text)
     return from_tree(tree)
 
 

@@ -1,5 +1,6 @@
 """What a configuration has to fulfil before a run is made of it."""
 
+from conceal_jax.appearance import APPEARANCE
 from conceal_jax.config import CensorConfig, CodeConfig, Config, ModelConfig, PenaltyConfig
 
 
@@ -38,6 +39,8 @@ def validate(config: Config) -> Config:
         0 <= data.max_bad_fraction <= 1,
         f"data.max_bad_fraction={data.max_bad_fraction}; give a share from 0 to 1, such as 0.05",
     )
+    measured = sorted({spec.name for spec in config.attributes.all} & {spec.name for spec in APPEARANCE})
+    require(not measured, f"attributes called {', '.join(measured)}, as what is measured in pictures; rename them")
     for section, name, low in _LOWER_BOUNDS:
         value = getattr(getattr(config, section), name)
         require(value >= low, f"{section}.{name}={value}; it must be at least {low}")

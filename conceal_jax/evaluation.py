@@ -29,7 +29,7 @@ from conceal_jax.models.bottleneck import Bottleneck
 from conceal_jax.plots import PictureGrid
 from conceal_jax.release.encode import decode_codes, encode_pictures, encode_posteriors
 from conceal_jax.release.run import Run, load_run
-from conceal_jax.training import run_directory
+from conceal_jax.training import learned_from, run_directory
 from conceal_jax.training.evaluation import Evaluator
 from conceal_jax.training.parallel import create_mesh
 
@@ -54,7 +54,8 @@ def evaluate_run(workdir: Path) -> str:
     run = load_run(workdir)
     config = run.config
     (training, validation), undeclared = _open_splits(run)
-    resident = [load_resident(part, config.data.image_size, config.data.crop) for part in (training, validation)]
+    learned_from.require_new(workdir, validation)
+    resident = [_readable(part, config) for part in (training, validation)]
     figures = Evaluator(run.model, run.attributes, resident[1], config, create_mesh()).figures(run.params)
     logger.info("psnr %.2f dB, rate %.1f nats; encoding and concealing", figures["psnr_db"], figures["rate"])
     train = _release(run, training, resident[0], 0)
@@ -94,12 +95,13 @@ def cross_fit_run(workdir: Path, folds: int) -> str:
     Returns, raises: as `evaluate_run`.
     """
     start = time.perf_counter()
+    _require_folds(folds)
     run = load_run(workdir)
     config = run.config
     collection, _ = open_with_undeclared(config.data, run.attributes, config.seed)
     validation = collection.subset("validation")
-    decoded = load_resident(validation, config.data.image_size, config.data.crop)
-    released = _release(run, validation, decoded, 1)
+    learned_from.require_new(workdir, validation)
+    released = _release(run, validation, _readable(validation, config), 1)
     codes = dataclasses.replace(released, pictures=None, originals=None)
     settings = Settings(seed=config.seed, quick=config.evaluation.quick, folds=folds, progress=logger.info)
     found = audit(codes, codes, run.attributes, settings=settings)
@@ -140,6 +142,8 @@ def audit_arrays(
         ValueError: the arrays do not hold what an audit needs.
     """
     start = time.perf_counter()
+    if folds:
+        _require_folds(folds)
     release, attributes, is_test = parse_release(arrays, origin, kept)
     train, test = (release, release) if folds else _parts(release, is_test, seed)
     found = audit(train, test, attributes, settings=Settings(seed=seed, folds=folds, progress=logger.info))
@@ -164,7 +168,29 @@ def released_people(run: Run, count: int) -> Release:
     people = collection.subset("train")
     chosen = np.random.default_rng(run.config.seed).permutation(len(people))[:count]
     people = people.take(np.sort(chosen))
-    return _release(run, people, load_resident(people, run.config.data.image_size, run.config.data.crop), 0)
+    return _release(run, people, _readable(people, run.config), 0)
+
+
+def _readable(people: Collection, config: Config) -> Resident:
+    """The pictures of people who are to be judged, or learned from; who has none is told of.
+
+    Raises:
+        BadDataError: too many have none.
+    """
+    decoded = load_resident(people, config.data.image_size, config.data.crop)
+    people.report.require_mostly_good(config.data.max_bad_fraction)
+    absent = np.flatnonzero(~decoded.valid)
+    if len(absent) == len(people):
+        raise ValueError(f"none of {len(people)} pictures in {people.report.origin} can be read; restore them")
+    if len(absent):
+        names = ", ".join(people.names[absent[:3]])
+        logger.warning("%d of %d pictures cannot be read and are left out: %s ...", len(absent), len(people), names)
+    return decoded
+
+
+def _require_folds(folds: int) -> None:
+    if folds < 2:
+        raise ValueError(f"got {folds} folds; give 2 or more, such as 5")
 
 
 def _parts(release: Release, is_test: np.ndarray | None, seed: int) -> tuple[Release, Release]:

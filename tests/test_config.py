@@ -122,3 +122,16 @@ def test_shipped_configs_are_valid_and_shrink(file):
     assert small == shrunken(config)
     assert dataclasses.replace(small.objective) == config.objective
     assert config_files.from_tree(config_files.to_tree(config)) == config
+
+
+def test_a_path_may_look_like_a_number():
+    config = config_files.load_config("configs/utkface.py", {"data.path": "2024"})
+    assert config.data.path == "2024"
+
+
+def test_attributes_are_not_called_as_what_is_measured_in_pictures():
+    config = config_files.load_config("configs/demo.py")
+    measured = dataclasses.replace(config.attributes.kept[0], name="luminance")
+    attributes = dataclasses.replace(config.attributes, kept=(measured,))
+    with pytest.raises(ValueError, match="called luminance, as what is measured"):
+        validate(dataclasses.replace(config, attributes=attributes))

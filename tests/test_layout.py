@@ -15,6 +15,7 @@ PACKAGE = ROOT / "conceal_jax"
 # A unit (a module or a package directly under conceal_jax) imports only from floors below its own number, or,
 # without a cycle, from its own floor.
 FLOORS = {
+    "appearance": 0,
     "atomic": 0,
     "json_files": 0,
     "attributes": 0,
@@ -26,7 +27,6 @@ FLOORS = {
     "config_validation": 0,
     "logs": 0,
     "memory": 0,
-    "appearance": 1,
     "data": 1,
     "models": 1,
     "objective": 1,

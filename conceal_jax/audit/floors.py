@@ -35,6 +35,8 @@ def floor_attackers(seed: int) -> list[Attacker]:
 def floor_of(reading: Reading) -> Floor:
     """The floor that `floor_attackers` read from `kept_features`."""
     chance = 1 / np.count_nonzero(reading.support)
+    if not reading.attackers:
+        return Floor(chance, Estimate(chance, (chance, chance)))
     best = reading.best.decisive
     if best.value >= chance:
         return Floor(chance, best)

@@ -41,15 +41,19 @@ def balanced_weights(target: Target) -> np.ndarray:
 def loss(answers: np.ndarray, target: Target) -> float:
     """How badly known labels are answered: balanced log loss in nats, or mean squared error.
 
-    People of a class that was never learned (score minus infinity) are not judged: no choice can help them.
+    People of a class that was never learned (score minus infinity) are not judged: no choice can help them. Infinite
+    where nobody is left to judge.
 
     Args:
         answers: scores float [N, classes], of which the softmax is taken, or values float [N].
     """
     judged = np.flatnonzero(target.known)
+    if target.class_count:
+        judged = judged[np.isfinite(answers[judged, target.labels[judged]])]
+    if not len(judged):
+        return np.inf
     if not target.class_count:
         return float(np.mean(np.square(answers[judged] - target.labels[judged])))
-    judged = judged[np.isfinite(answers[judged, target.labels[judged]])]
     weights = balanced_weights(target.take(judged))
     log_likelihoods = log_softmax(answers[judged], axis=1)[np.arange(len(judged)), target.labels[judged]]
     return float(-np.average(log_likelihoods, weights=weights))

@@ -142,7 +142,7 @@ def _ensemble(rated: Answers, answers: Answers, choose: Targets, learn: Targets)
 
 
 def _in_one_order(folds: Sequence[Answers], order: np.ndarray) -> Answers:
-    """Answers of several folds put together, then taken in `order`."""
+    """Answers of several folds put together, then taken in `order`: what an attacker answered in all of them."""
 
     def together(parts: Sequence[Answer]) -> Answer:
         def rows(field: str) -> Any:
@@ -152,7 +152,11 @@ def _in_one_order(folds: Sequence[Answers], order: np.ndarray) -> Answers:
         return Answer(rows("scores"), rows("natural"), rows("log_priors"))
 
     return {
-        attacker: {name: together([fold[attacker][name] for fold in folds]) for name in answers}
+        attacker: {
+            name: together([fold[attacker][name] for fold in folds])
+            for name in answers
+            if all(name in fold[attacker] for fold in folds)
+        }
         for attacker, answers in folds[0].items()
     }
 

@@ -72,7 +72,8 @@ class QuadraticAttacker:
             kept = np.take_along_axis(directions, order[:, None, :rank], 2)
             along = np.concatenate(list(kept), axis=1).astype(np.float32)
             squares = np.square(whitened @ along)
-            means, deviations = squares.mean(axis=0), squares.std(axis=0)
+            # Where codes do not vary, there is nothing to learn, and nothing to divide by.
+            means, deviations = squares.mean(axis=0), np.maximum(squares.std(axis=0), 1e-6)
             models = linear_models((squares - means) / deviations, target, self.strengths)
             forms += [_Form(along, means, deviations, model) for model in models]
         return forms

@@ -75,10 +75,10 @@ def parse_release(
         {name: _labels(specs[name], array) for name, array in labels.items()},
         **{name: arrays.get(name) for name in INPUTS},
         posterior=_posterior(arrays),
-        people=np.unique(arrays[PERSON], return_inverse=True)[1] if PERSON in arrays else None,
+        people=_people(arrays[PERSON]) if PERSON in arrays else None,
         persons_known=PERSON in arrays,
     )
-    return release, attributes, _test_part(arrays)
+    return release, attributes, _test_part(arrays, len(release))
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -147,7 +147,7 @@ def _specify(name: str, array: np.ndarray) -> Attribute:
     values = np.unique(known)
     whole = bool(np.all(values == np.round(values)))
     if whole and len(values) <= MAX_CLASSES:
-        return Categorical(name, tuple(f"{value:g}" for value in values))
+        return Categorical(name, tuple(f"{value:.0f}" for value in values))
     low, high = (float(values[0]), float(values[-1])) if len(values) else (0.0, 1.0)
     if name == "age" and low >= 0 and high > AGE_GROUPS[-1]:
         return Continuous(name, 0.0, high, "years", edges=AGE_GROUPS)
@@ -158,7 +158,7 @@ def _labels(spec: Attribute, array: np.ndarray) -> np.ndarray:
     if isinstance(spec, Continuous):
         return np.where(array == MISSING_CLASS, np.nan, array).astype(np.float32) if array.dtype.kind in "iu" else array
     if array.dtype.kind in "if" or array.dtype.kind == "u":
-        texts = np.array([f"{value:g}" for value in array.tolist()])
+        texts = np.array([f"{value:.0f}" for value in array.tolist()])
     else:
         texts = array.astype(str)
     index = {text: number for number, text in enumerate(spec.classes)}
@@ -175,10 +175,20 @@ def _posterior(arrays: Mapping[str, np.ndarray]) -> Posterior | None:
     return Posterior(*(arrays[name].astype(np.float32) for name in POSTERIOR))
 
 
-def _test_part(arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
+def _people(persons: np.ndarray) -> np.ndarray:
+    """int64 [N]: equal for one person's photos; who is not known (an empty text or NaN) is a person of their own."""
+    texts = np.char.strip(persons.astype(str))
+    unknown = (texts == "") | (persons.dtype.kind == "f") & (texts == "nan")
+    numbers = np.unique(texts, return_inverse=True)[1]
+    return np.where(unknown, len(texts) + np.arange(len(texts)), numbers)
+
+
+def _test_part(arrays: Mapping[str, np.ndarray], count: int) -> np.ndarray | None:
     if SPLIT not in arrays:
         return None
     split = arrays[SPLIT].astype(str)
+    if split.shape != (count,):
+        raise ValueError(f"split has the shape {split.shape} for {count} people; give one entry for each")
     unknown = sorted(set(split.tolist()) - {TRAIN, *TEST})
     if unknown:
         raise ValueError(f"split holds {unknown}; allowed are {', '.join((TRAIN, *TEST))}")

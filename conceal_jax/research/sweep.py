@@ -59,7 +59,7 @@ class Sweep:
         require(not self.base.censor.steps, "a sweep trains the bare method and penalties; set censor.steps=0")
         described = {}
         for setting, seed in itertools.product(range(len(self.settings)), self.seeds):
-            overrides = {name: repr(value) for name, value in self.settings[setting].items()}
+            overrides = {name: _text(value) for name, value in self.settings[setting].items()}
             config = validate(config_files.override(self.base, {**overrides, "seed": str(seed)}))
             # A name that nobody registered is better found now than by the last group.
             create_bottleneck(config.model)
@@ -70,6 +70,11 @@ class Sweep:
         """What came of a member."""
         number, seed = name.split("-seed")
         return Result(int(number), int(seed), self.settings[int(number)], failure, tuple(rows))
+
+
+def _text(value: Any) -> str:
+    """As `config_files.override` reads it; NumPy's numbers as Python's."""
+    return value if isinstance(value, str) else repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def grid(axes: Mapping[str, Sequence[Any]]) -> tuple[dict[str, Any], ...]:

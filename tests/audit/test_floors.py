@@ -7,6 +7,7 @@ from conceal_jax.attributes import Attribute, AttributeSet, Categorical, Continu
 from conceal_jax.audit.examples import Examples
 from conceal_jax.audit.floors import Floor, floor_attackers, floor_of, kept_features
 from conceal_jax.audit.protocol import attack
+from conceal_jax.audit.reading import Reading
 from conceal_jax.audit.targets import targets_of
 
 GENDER, SMILE = Categorical("gender", ("male", "female")), Categorical("smile", ("no", "yes"))
@@ -62,3 +63,7 @@ def test_chance_counts_the_classes_among_the_test_people():
     ethnicity = Categorical("ethnicity", ("a", "b", "c", "d"))
     labels = {"ethnicity": np.arange(120) % 3}
     assert floor(ethnicity, (), labels, labels).chance == pytest.approx(1 / 3)
+
+
+def test_where_no_attacker_could_learn_the_floor_is_chance():
+    assert floor_of(Reading((), (3, 5))).floor.value == 0.5

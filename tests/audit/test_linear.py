@@ -148,3 +148,9 @@ def test_weights_and_loss_are_scikit_learns():
     assert loss(scores, target) == pytest.approx(expected)
     values = Target(np.array([1.0, 2.0, np.nan], np.float32), 0)
     assert loss(np.array([2.0, 4.0, 9.0]), values) == 2.5
+
+
+@pytest.mark.parametrize("class_count", [3, 0])
+def test_where_nobody_is_judged_the_loss_is_infinite(class_count):
+    labels = np.full(5, -1, np.int32) if class_count else np.full(5, np.nan, np.float32)
+    assert loss(np.zeros((5, class_count or 1)).squeeze(), Target(labels, class_count)) == np.inf

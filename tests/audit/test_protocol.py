@@ -7,6 +7,7 @@ from conceal_jax.attributes import AGE_GROUPS, AttributeSet, Categorical, Contin
 from conceal_jax.audit import protocol
 from conceal_jax.audit.attackers import quick_suite
 from conceal_jax.audit.examples import Examples
+from conceal_jax.audit.floors import floor_of
 from conceal_jax.audit.linear import LinearAttacker
 from conceal_jax.audit.reading import Reading
 from conceal_jax.audit.targets import targets_of, value_of
@@ -132,3 +133,14 @@ def test_the_best_attackers_of_the_people_held_out_make_the_ensemble(readings):
     by_name = {figures.attacker: figures.decisive.value for figures in readings["gender"].attackers}
     assert by_name["ensemble"] >= by_name["linear"] - 0.02
     assert by_name["majority"] == 0.5
+
+
+def test_an_attribute_without_labels_among_those_held_out_ends_no_audit():
+    train, test = people(600, 0), people(300, 1)
+    train.inputs[:, -1] = np.arange(600)
+    _, held_out = train.split(protocol.CHOOSE_ONE_IN, 0)
+    for name, missing in (("gender", -1), ("age", -1), (value_of("age"), np.nan)):
+        train.targets[name].labels[held_out.inputs[:, -1].astype(int)] = missing
+    readings = protocol.attack(train, test, quick_suite(0))
+    assert readings["hair"].best.decisive.value > 0.8
+    assert 0 <= floor_of(readings["gender"]).floor.value <= 1

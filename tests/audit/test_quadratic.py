@@ -57,3 +57,10 @@ def test_too_many_classes_stay_unanswered():
     codes = np.random.default_rng(0).normal(size=(12_000, 4)).astype(np.float32)
     examples = Examples(codes, {"many": Target(labels, 30)})
     assert QuadraticAttacker().fit(examples.take(LEARN), examples.take(CHOOSE)).predict(codes[:3]) == {}
+
+
+def test_codes_that_do_not_vary_tell_nothing():
+    labels = np.random.default_rng(0).integers(0, 2, 12_000).astype(np.int32)
+    scores = read(np.zeros((12_000, 4)), Target(labels, 2))
+    assert np.isfinite(scores).all()
+    np.testing.assert_allclose(scores, scores[:1].repeat(len(scores), axis=0), atol=1e-6)

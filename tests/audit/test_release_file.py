@@ -105,3 +105,20 @@ def test_other_files_are_refused(tmp_path, content):
         read_release(tmp_path / "release.npz")
     with pytest.raises(ValueError, match="cannot be read"):
         read_release(tmp_path / "nowhere.npz")
+
+
+@pytest.mark.parametrize("count", [10, 2 * COUNT])
+def test_a_split_of_other_people_is_refused(tmp_path, count):
+    with pytest.raises(ValueError, match=f"split has the shape .{count},. for {COUNT} people"):
+        read_release(write(tmp_path, split=np.array(["train", "test"])[np.arange(count) % 2]))
+
+
+def test_large_whole_numbers_are_different_classes(tmp_path):
+    _, attributes, _ = read_release(write(tmp_path, age=1_000_001 + np.arange(COUNT) % 3))
+    assert attributes.concealed[1].classes == ("1000001", "1000002", "1000003")
+
+
+def test_whom_nobody_knows_is_a_person_of_their_own(tmp_path):
+    release, _, _ = read_release(write(tmp_path, person=np.where(np.arange(COUNT) < 6, "", "one person")))
+    assert len(np.unique(release.people[:6])) == 6
+    assert len(np.unique(release.people)) == 7
