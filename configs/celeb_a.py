@@ -8,7 +8,7 @@ TFDS often meets the download quota of the data's host. A copy placed by hand is
 `img_align_celeba.zip`), `list_attr_celeba.txt`, `list_eval_partition.txt` and, if at hand, `identity_CelebA.txt`.
 
 Time: 162,770 training pictures for 10 epochs at 256 a step. Expected result: not measured yet. The
-censor's settings are those chosen on UTKFace.
+censor's settings are those that UTKFace had with codes of 64 numbers.
 """
 
 from conceal_jax.attributes import AttributeSet, Categorical
@@ -38,7 +38,7 @@ def get_config() -> Config:
         model=ModelConfig(latent_dim=128, widths=(48, 96, 192), blocks=(0, 1, 1)),
         objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=1.0, recognition=100.0),
         training=TrainingConfig(steps=6360, batch_size=256, evaluate_every=1000, pictures_every=1000),
-        # As chosen on UTKFace.
+        # As chosen on UTKFace with 64 numbers; its present settings are for 32.
         censor=CensorConfig(
             steps=3000,
             batch_size=256,

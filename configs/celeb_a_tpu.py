@@ -3,7 +3,8 @@
     python train.py --distributed=on --config=configs/celeb_a_tpu.py --config.data.path=/shared/celeba/ \
         --workdir=/shared/runs/celeb_a_tpu                    # on every host; docs/scaling.md has the launchers
 
-The batch is 16 times that of `celeb_a.py`, and can be shared by any power of two of devices up to 512. What follows:
+The batch is 16 times that of `celeb_a.py`, and can be shared by any power of two of devices up to 256, the
+censor's batch (for 512 add --config.censor.batch_size=512). What follows:
 
 - The learning rate is multiplied by 4, the square root of 16: Adam divides a gradient by its size, so that in a batch k
   times as large its noise falls by sqrt(k), and so many times larger steps leave the noise of the path what it was
@@ -15,7 +16,8 @@ The batch is 16 times that of `celeb_a.py`, and can be shared by any power of tw
 The censor is left as it is: its batches are of codes, and its play against the adversaries needs steps, not size.
 
 Larger pictures or networks: `--config.training.microbatches=4` and `--config.model.remat=True` take less memory.
-Time and expected result: not measured. The censor's settings are those chosen on UTKFace.
+Time and expected result: not measured. The censor's settings are those of
+`configs/celeb_a.py`.
 """
 
 import dataclasses

@@ -3,7 +3,7 @@
 python train.py                              # into runs/demo
 python evaluate.py --workdir=runs/demo
 
-Time: about 10 minutes on two cores. Expected: gender .54, ethnicity .25, age group .15 (balanced accuracy) from codes;
+Time: 10 to 20 minutes on two cores. Expected: gender .54, ethnicity .25, age group .15 (balanced accuracy) from codes;
 docs/results.md has the rest.
 """
 

@@ -14,7 +14,8 @@ An empty cell is a missing label. A cell that is no value of its attribute (a cl
 makes the picture unusable: it is skipped and listed in data_report.json. Columns `split` (train, validation, test) and
 `person` (or duplicate_group, group, identity) are used where they are there, so that nobody is on both sides.
 
-Time and expected result depend on the photos; 20 epochs and a few thousand photos make a start.
+Time and expected result depend on the photos. The 4,000 steps are 20 epochs of 12,800 photos; with other numbers set
+training.steps to 20 * photos / 64.
 """
 
 from conceal_jax.attributes import AGE_GROUPS, AttributeSet, Categorical, Continuous
@@ -45,7 +46,8 @@ def get_config() -> Config:
         model=ModelConfig(latent_dim=128, widths=(48, 96, 192)),
         objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=1.0, recognition=100.0),
         training=TrainingConfig(steps=4000, batch_size=64),
-        # As chosen on UTKFace, at the prices of attributes that all weigh the same.
+        # Moves and length of a code as chosen on UTKFace; prices are those it had with 64 numbers, and all attributes
+        # weigh the same. Not measured together.
         censor=CensorConfig(
             steps=3000,
             batch_size=256,

@@ -8,8 +8,8 @@
 CelebA as scores from 0 to 1, counted as "yes" from 0.5 on; here they are the guesses of a model, not of people. All
 photos of a person (identity) are on one side of the split.
 
-Time: about 16 minutes to train and 7 to evaluate on two busy cores. Expected: PSNR 21.1 dB; from codes Male is
-told at .59 and Young at .65 (balanced accuracy), at or below what the kept labels tell.
+Time: about 16 minutes to train and 7 to evaluate on two busy cores. Expected, by an earlier version: PSNR 21.1 dB; from
+codes Male is told at .59 and Young at .65 (balanced accuracy), at or below what the kept labels tell.
 """
 
 from conceal_jax.attributes import AttributeSet, Categorical

@@ -3,7 +3,7 @@
     conceal sweep configs/sweep_utkface.py --out sweeps/utkface --set data.path=utkface.zip
 
 The paper's Gaussian over the weight of its rate, the clipped mean over its noise, and finite codes of 4 to 16 bits,
-among them one of 8 bits, each with its certificate.
+among them one of 8 bits; the latter two with their certificates.
 """
 
 from conceal_jax.attributes import AGE_GROUPS, AttributeSet, Categorical, Continuous

@@ -1,4 +1,4 @@
-"""The demo's faces by the ten thousand, concealed to two points above chance: all of them know no more than that.
+"""The demo's faces by the ten thousand, concealed until the best attacker reads two points above chance at most.
 
     python train.py --config=configs/synthetic.py --workdir=runs/synthetic
     python evaluate.py --workdir=runs/synthetic
