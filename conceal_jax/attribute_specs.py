@@ -42,11 +42,6 @@ class Categorical:
         _require_identifier(self.name)
         if len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
             raise ValueError(f"attribute {self.name!r}: got classes {self.classes}; give at least two, all different")
-        if any("," in name for name in self.classes):
-            raise ValueError(
-                f"attribute {self.name!r}: got classes {self.classes}; a comma stands between requests, as in "
-                "gender=female,age=40: name classes without one"
-            )
         if self.threshold is not None and len(self.classes) != 2:
             raise ValueError(
                 f"attribute {self.name!r}: a threshold needs exactly two classes, got {len(self.classes)}; "

@@ -39,6 +39,12 @@ def validate(config: Config) -> Config:
         0 <= data.max_bad_fraction <= 1,
         f"data.max_bad_fraction={data.max_bad_fraction}; give a share from 0 to 1, such as 0.05",
     )
+    for spec in config.attributes.concealed:
+        require(
+            not any("," in name for name in spec.group_names),
+            f"attribute {spec.name!r}: got classes {spec.group_names}; a comma stands between requests, as in "
+            "gender=female,age=40: name classes without one",
+        )
     measured = sorted({spec.name for spec in config.attributes.all} & {spec.name for spec in APPEARANCE})
     require(not measured, f"attributes called {', '.join(measured)}, as what is measured in pictures; rename them")
     for section, name, low in _LOWER_BOUNDS:

@@ -138,8 +138,3 @@ def test_knot_weights_are_those_of_linear_interpolation(values):
 def test_the_lowest_value_of_a_range_is_in_its_first_group():
     spec = Continuous("x", 0.7, 2.1)
     assert spec.groups(np.array([0.7, 2.1], np.float32)).tolist() == [0, 3]
-
-
-def test_a_class_that_could_not_be_asked_for_is_refused():
-    with pytest.raises(ValueError, match="name classes without one"):
-        Categorical("hair", ("long, curly", "short"))

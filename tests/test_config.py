@@ -135,3 +135,9 @@ def test_attributes_are_not_called_as_what_is_measured_in_pictures():
     attributes = dataclasses.replace(config.attributes, kept=(measured,))
     with pytest.raises(ValueError, match="called luminance, as what is measured"):
         validate(dataclasses.replace(config, attributes=attributes))
+
+
+def test_a_class_that_could_not_be_asked_for_is_refused():
+    attributes = AttributeSet((Categorical("hair", ("long, curly", "short")),))
+    with pytest.raises(ValueError, match="name classes without one"):
+        validate(dataclasses.replace(CONFIG, attributes=attributes))

@@ -132,6 +132,8 @@ def _ensemble(rated: Answers, answers: Answers, choose: Targets, learn: Targets)
     ensemble = {}
     for name, target in choose.items():
         able = [attacker for attacker in answers if name in answers[attacker]]
+        if not able:
+            continue
         losses = {attacker: loss(rated[attacker][name].scores, target) for attacker in able}
         best = sorted(able, key=losses.__getitem__)[:ENSEMBLE_SIZE]
         chosen, asked = (

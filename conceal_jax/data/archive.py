@@ -119,8 +119,10 @@ def _open_folder(root: Path) -> Archive:
             f"{error.filename!r} cannot be listed ({error.strerror}); give the right to read it"
         ) from error
 
-    walk = os.walk(root, onerror=refuse)
-    paths = [(Path(folder) / name).relative_to(root).as_posix() for folder, _, names in walk for name in names]
+    paths = []
+    for place, folders, names in os.walk(root, onerror=refuse):
+        folders[:] = filter(_is_visible, folders)
+        paths += [(Path(place) / name).relative_to(root).as_posix() for name in filter(_is_visible, names)]
 
     def read(path: str) -> bytes:
         try:
@@ -141,7 +143,7 @@ def _open_folder(root: Path) -> Archive:
             return -1 - zlib.crc32(os.fsencode(path))
         return zlib.crc32(content) << 32 | len(content)
 
-    return Archive(str(root), tuple(sorted(filter(_is_visible, paths))), read, fingerprint)
+    return Archive(str(root), tuple(sorted(paths)), read, fingerprint)
 
 
 def _open_zip(path: str) -> Archive:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -25,7 +26,8 @@ class Collection:
     Attributes:
         names: object [N], unique file names.
         labels: by attribute name, each attribute's dtype [N]; -1 or NaN where missing.
-        identity: uint64 [N]: of the files' bytes where the split depends on them, else of their names.
+        identified_by: "contents" of the files, where the split depends on them, else "names".
+        identity: uint64 [N]: a number for each (`grouping.identify`).
         split: object [N]: "train", "validation" or "test".
         group: int64 [N]: duplicates, or pictures of one person, share a number.
         persons_known: whether pictures of one person share a group; otherwise only duplicates do.
@@ -35,6 +37,7 @@ class Collection:
 
     names: np.ndarray
     labels: dict[str, np.ndarray]
+    identified_by: Literal["contents", "names"]
     identity: np.ndarray
     split: np.ndarray
     group: np.ndarray
@@ -108,8 +111,11 @@ def build_collection(items: Items, attributes: AttributeSet, validation_fraction
     given = given[good]
     contents = _contents(items, good, given)
     columns = [items.columns[column] for column in GROUP_COLUMNS if column in items.columns]
-    keys = [[cells[index].strip() for index in good] for cells in columns]
-    group = connected_groups([*keys, _undisputed(contents, given)], len(good))
+    persons = [[cells[index].strip() for index in good] for cells in columns]
+    keys = _undisputed(contents, given)
+    if disputed := sum(key != content for key, content in zip(keys, contents, strict=True)):
+        report.notes.append(f"{disputed} items have an equal file on another side, as the source says")
+    group = connected_groups([*persons, keys], len(good))
     # Names depend on where a collection lies, and on what else lies there; contents do not.
     identity = identify(contents if any(contents) else names[good].tolist())
     split = assign_splits(names[good], identity, given, group, validation_fraction, report.origin)
@@ -117,7 +123,15 @@ def build_collection(items: Items, attributes: AttributeSet, validation_fraction
     read = items.read
     persons_known = any(column in items.columns for column in PERSON_COLUMNS)
     return Collection(
-        names[good], labels, identity, split, group, persons_known, lambda index: read(int(good[index])), report
+        names[good],
+        labels,
+        "contents" if any(contents) else "names",
+        identity,
+        split,
+        group,
+        persons_known,
+        lambda index: read(int(good[index])),
+        report,
     )
 
 

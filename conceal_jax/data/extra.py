@@ -1,6 +1,7 @@
 """An extra CSV, joined by file name, that brings splits, groups and further labels."""
 
 import dataclasses
+from pathlib import PurePosixPath
 
 from conceal_jax.data.collection import Items
 from conceal_jax.data.table import Table
@@ -10,8 +11,7 @@ def join_extra(items: Items, table: Table) -> Items:
     """Adds the table's columns; where both have a column, the table's takes its place.
 
     A row belongs to the item of that name or, if one name is the end of the other, to the only item of that name
-    without folders. Items
-    without a row get empty cells; both kinds of leftovers are counted in the report's notes.
+    without folders. Items without a row get empty cells; both kinds of leftovers are counted in the report's notes.
 
     Raises:
         ValueError: no row belongs to any item, or a file is named by rows that differ.
@@ -43,7 +43,8 @@ def _rows_by_item(items: Items, table: Table) -> dict[int, int]:
     for index, name in enumerate(items.names):
         by_base.setdefault(name.rpartition("/")[2], []).append(index)
     rows: dict[int, int] = {}
-    for row, name in enumerate(table.file_names()):
+    for row, cell in enumerate(table.file_names()):
+        name = str(PurePosixPath(cell))
         same_base = by_base.get(name.rpartition("/")[2], [])
         # A folder in either name may stand above what the other begins from, but is never another folder.
         alone = same_base if len(same_base) == 1 and _same_ending(name, items.names[same_base[0]]) else [-1]

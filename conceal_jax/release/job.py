@@ -77,13 +77,13 @@ class Job:
             if manifest["complete"]:
                 self._clean()
             write_atomically(self.out / MANIFEST, json.dumps(manifest, indent=1).encode())
-            # While checksums were made, another process may have ended the job, and told of more shards.
+            skipped = manifest["skipped"]
+            sources = {entry.name: entry.source for shard in done for entry in self.shards[shard]}
+            rows = ((sources[name], reason) for name, reason in skipped.items())
+            _write_table(self.private / SKIPPED, ("source", "reason"), rows)
+            # Meanwhile another process may have ended the job, and told of more shards.
             if len(self._done()) == len(done):
-                break
-        skipped = manifest["skipped"]
-        sources = {entry.name: entry.source for entries in self.shards for entry in entries if entry.name in skipped}
-        _write_table(self.private / SKIPPED, ("source", "reason"), ((sources[name], skipped[name]) for name in skipped))
-        return manifest
+                return manifest
 
     def _done(self) -> list[int]:
         return [shard for shard in range(len(self.shards)) if self._record(shard).exists()]

@@ -1,14 +1,13 @@
 """Codes in a folder, joined with the labels of their photos: what an audit needs of a release."""
 
 import collections
-import contextlib
 import logging
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from conceal_jax.attributes import MISSING_CLASS
-from conceal_jax.audit.release_file import INPUTS, PERSON, POSTERIOR, SPLIT
+from conceal_jax.audit.release_file import INPUTS, MAX_CLASSES, PERSON, POSTERIOR, SPLIT
 from conceal_jax.data.table import Table, read_table
 from conceal_jax.release.job import MAPPING
 from conceal_jax.release.shards import read_codes, read_manifest
@@ -81,12 +80,19 @@ def _rows_of(sources: list[str], table: Table) -> list[int | None]:
 
 
 def _parse(name: str, cells: list[str]) -> np.ndarray:
-    """Numbers where every cell that is not empty is one, whole ones if all are; else texts. Empty cells are missing."""
+    """Numbers where every cell that is not empty is one (NaN where empty), else texts.
+
+    Whole numbers that are classes are integers, of which -1 is a missing label; but -1 and 1 alone are a flag.
+    """
     texts = [cell.strip() for cell in cells]
     if name in (PERSON, SPLIT):
         return np.array(texts)
-    with contextlib.suppress(ValueError, OverflowError):
-        return np.array([int(text) if text else MISSING_CLASS for text in texts], np.int64)
-    with contextlib.suppress(ValueError):
-        return np.array([float(text) if text else np.nan for text in texts])
-    return np.array(texts)
+    try:
+        numbers = np.array([float(text) if text else np.nan for text in texts])
+    except ValueError:
+        return np.array(texts)
+    known = np.unique(numbers[~np.isnan(numbers)])
+    classes = len(known) <= MAX_CLASSES and bool(np.all(known == np.round(known))) and bool(np.all(np.isfinite(known)))
+    if not classes or known.tolist() == [-1, 1]:
+        return numbers
+    return np.where(np.isnan(numbers), MISSING_CLASS, numbers).astype(np.int64)

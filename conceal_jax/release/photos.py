@@ -1,7 +1,7 @@
 """From anybody's photo files to the squares that a run reads; what would have to be guessed is refused."""
 
 import os
-import zlib
+import threading
 from pathlib import Path
 from typing import Literal
 
@@ -63,6 +63,6 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
     """Writes uint8 [S, S, 3] as a PNG of pixels and nothing else; the file is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # Not called like the file: its name may be as long as a name can be.
-    partial = path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}.{os.getpid()}.partial")
+    partial = path.with_name(f".{threading.get_ident():x}.{os.getpid()}.partial")
     Image.fromarray(picture).save(partial, "PNG", compress_level=1)
     partial.replace(path)

@@ -81,6 +81,7 @@ def read_codes(folder: Path) -> Iterator[tuple[list[str], np.ndarray]]:
         if not path.is_file() or checksum(path) != digest:
             raise ValueError(f"{path} is missing or was changed since it was written; make the codes again")
         names, codes = read_shard(path)
+        names = [str(name) for name in names]
         # Whoever made the folder made its checksums, too.
         _require_inside(names, path)
         yield names, codes

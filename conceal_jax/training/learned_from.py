@@ -13,18 +13,21 @@ from conceal_jax.training import run_directory
 logger = logging.getLogger(__name__)
 
 
-def remember(workdir: Path, people: Collection) -> None:
-    """Adds people to those the run has learned from."""
+def remember(workdir: Path, people: Collection, validation: Collection) -> None:
+    """Adds people to those the run has learned from, but for files that the source itself has on both sides."""
     path = workdir / run_directory.LEARNED_FROM
-    known = np.union1d(_read(path), people.identity) if path.exists() else np.unique(people.identity)
-    atomic.write_text(path, "".join(f"{number:016x}\n" for number in known.tolist()))
+    known = np.setdiff1d(people.identity, validation.identity)
+    if path.exists():
+        known = np.union1d(known, _read(path)[1])
+    lines = [people.identified_by, *(f"{number:016x}" for number in known.tolist())]
+    atomic.write_text(path, "\n".join(lines) + "\n")
 
 
 def require_new(workdir: Path, people: Collection) -> None:
     """Checks that the run has learned from none of these people.
 
     Raises:
-        ValueError: it has; says from how many.
+        ValueError: it has, or that cannot be told any more; says from how many.
     """
     path = workdir / run_directory.LEARNED_FROM
     if not path.exists():
@@ -34,7 +37,14 @@ def require_new(workdir: Path, people: Collection) -> None:
             workdir,
         )
         return
-    known = np.flatnonzero(np.isin(people.identity, _read(path)))
+    identified_by, learned = _read(path)
+    if identified_by != people.identified_by:
+        raise ValueError(
+            f"{workdir} knows whom it learned from by {identified_by}, and {people.report.origin} is divided by "
+            f"{people.identified_by} now: its splits were changed since (is the table that gives them still there?); "
+            "restore them, or train anew"
+        )
+    known = np.flatnonzero(np.isin(people.identity, learned))
     if len(known):
         raise ValueError(
             f"{workdir} has learned from {len(known)} of the {len(people)} people that are for validation now, such as "
@@ -42,6 +52,7 @@ def require_new(workdir: Path, people: Collection) -> None:
         )
 
 
-def _read(path: Path) -> np.ndarray:
+def _read(path: Path) -> tuple[str, np.ndarray]:
     with told_of(path):
-        return np.asarray([int(line, 16) for line in path.read_text(encoding="utf-8").split()], np.uint64)
+        identified_by, *numbers = path.read_text(encoding="utf-8").split()
+        return identified_by, np.asarray([int(number, 16) for number in numbers], np.uint64)

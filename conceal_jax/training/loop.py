@@ -68,8 +68,9 @@ def _train(config: Config, workdir: Path, profile: range) -> TrainState:
     collection = open_collection(config.data, config.attributes, config.seed)
     _account_for_data(collection.report, config, workdir)
     training_set, validation_set = collection.subset("train"), collection.subset("validation")
-    # A run that goes on may find other pictures than it began with.
-    if (workdir / run_directory.LEARNED_FROM).exists():
+    begun = (workdir / run_directory.CONFIG).exists()
+    if begun:
+        # It may find other pictures than it began with.
         learned_from.require_new(workdir, validation_set)
     give_back_freed_memory()
     attributes = config.attributes.available(training_set.labels).with_neutral(training_set.labels)
@@ -82,8 +83,10 @@ def _train(config: Config, workdir: Path, profile: range) -> TrainState:
     account = partial(_account_for_data, collection.report, config, workdir)
     account()
     if is_leader():
+        # Of a run of an earlier version nobody knows.
+        if not begun or (workdir / run_directory.LEARNED_FROM).exists():
+            learned_from.remember(workdir, training_set, validation_set)
         config_files.save(config, workdir / run_directory.CONFIG)
-        learned_from.remember(workdir, training_set)
     logger.info("training %s: %d pictures, %d for validation", workdir, len(training_set), len(validation_set))
     with StopRequest() as stop, _listed(collection.report, workdir):
         run = _Training(config, attributes, pictures, validation, create_mesh(), account, stop, workdir, profile)

@@ -7,7 +7,7 @@ from conceal_jax.attributes import AGE_GROUPS, AttributeSet, Categorical, Contin
 from conceal_jax.audit import protocol
 from conceal_jax.audit.attackers import quick_suite
 from conceal_jax.audit.examples import Examples
-from conceal_jax.audit.floors import floor_of
+from conceal_jax.audit.floors import floor_attackers, floor_of
 from conceal_jax.audit.linear import LinearAttacker
 from conceal_jax.audit.reading import Reading
 from conceal_jax.audit.targets import targets_of, value_of
@@ -143,4 +143,7 @@ def test_an_attribute_without_labels_among_those_held_out_ends_no_audit():
         train.targets[name].labels[held_out.inputs[:, -1].astype(int)] = missing
     readings = protocol.attack(train, test, quick_suite(0))
     assert readings["hair"].best.decisive.value > 0.8
-    assert 0 <= floor_of(readings["gender"]).floor.value <= 1
+    # Those that read kept labels all choose by the people held out.
+    floors = protocol.attack(train, test, floor_attackers(0))
+    assert floor_of(floors["gender"]).floor.value == 0.5
+    assert floor_of(floors["hair"]).floor.value > 0.8

@@ -114,15 +114,18 @@ def test_what_is_no_regular_file_is_unreadable_and_waits_for_nobody(tmp_path: Pa
 
 def test_a_folder_that_cannot_be_listed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "open").mkdir()
-    (tmp_path / "locked").mkdir()
+    (tmp_path / ".Trashes").mkdir()
     scandir = os.scandir
 
     def refusing(path: str) -> Iterator[os.DirEntry[str]]:
-        if os.path.basename(path) == "locked":
+        if os.path.basename(path) in ("locked", ".Trashes"):
             raise PermissionError(13, "Permission denied", path)
         return scandir(path)
 
     # Whoever may read everything, as in a container, would be let in.
     monkeypatch.setattr(os, "scandir", refusing)
+    # What is hidden is nobody's business.
+    assert open_archive(str(tmp_path)).paths == ()
+    (tmp_path / "locked").mkdir()
     with pytest.raises(ValueError, match=r"locked. cannot be listed .Permission denied"):
         open_archive(str(tmp_path))

@@ -141,7 +141,7 @@ def test_an_extra_row_is_not_joined_to_a_file_of_another_folder(
     files = {f"{at}{name}": content for at, (name, content) in zip(place, FILES.items(), strict=True)}
     rows = [f"{at}{row}" for at, row in zip(place, ROWS, strict=True)]
     folder = make_folder(files, "\n".join(["file,age,gender", *rows]))
-    (tmp_path / "extra.csv").write_text("filename,split\nphotos/one/00.jpg,test\n01.jpg,test\ntwo/02.jpg,test\n")
+    (tmp_path / "extra.csv").write_text("filename,split\n./photos/one/00.jpg,test\n01.jpg,test\ntwo/02.jpg,test\n")
     collection = open_collection(config_of(folder, extra=str(tmp_path / "extra.csv")), faces, seed=0)
     assert collection.names[collection.split == "test"].tolist() == ["one/00.jpg", "one/01.jpg"]
     assert collection.report.notes[0].startswith("extra.csv: 2 of 30 items have a row; 1 rows have no item")

@@ -35,7 +35,7 @@ def test_every_code_gets_the_labels_of_its_photo(codes, tmp_path):
     assert sorted(number) == [1, 2, 3, 4, 5]
     order = np.argsort(number)
     assert arrays["gender"][order].tolist() == ["f", "", "m", "m", "f"]
-    assert arrays["age"][order].tolist() == [10, 20, 30, 40, -1]
+    assert arrays["age"][order].tolist() == [10, 20, 30, 40, -1]  # four classes, and one missing
     assert arrays["person"][order].tolist() == list("abcde")
     release, attributes, _ = parse_release(arrays, "labels.csv")
     assert [spec.name for spec in attributes.concealed] == ["gender", "age"]
@@ -91,6 +91,18 @@ def test_whole_numbers_are_classes_whose_missing_label_is_minus_one(codes, tmp_p
     people = release.people[order].tolist()
     assert people[0] == people[2]
     assert len(set(people)) == 4
+
+
+@pytest.mark.parametrize(
+    ("cells", "classes"), [("1,-1,1,-1,", ("-1", "1")), ("1.0,0.0,-1.0,,1.0", ("0", "1")), ("-2,-1,0,1,2.5", None)]
+)
+def test_what_minus_one_means_depends_on_the_others(codes, tmp_path, cells, classes):
+    rows = "".join(f"{number}.jpg,{cell}\n" for number, cell in enumerate(cells.split(","), start=1))
+    arrays = labelled_codes(codes, write(tmp_path, "file,x\n" + rows))
+    release, attributes, _ = parse_release(arrays, "labels.csv")
+    assert getattr(attributes.concealed[0], "classes", None) == classes
+    if classes is None:
+        assert sorted(release.labels["x"]) == [-2, -1, 0, 1, 2.5]
 
 
 def test_codes_that_are_not_complete_are_told_of(codes, tmp_path, caplog):

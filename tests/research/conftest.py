@@ -29,7 +29,8 @@ CONFIG = Config(
 
 def overridden(**values):
     """The configuration with some fields replaced, as NAME__FIELD=value."""
-    return config_files.override(CONFIG, {name.replace("__", "."): repr(value) for name, value in values.items()})
+    texts = {name: value if isinstance(value, str) else repr(value) for name, value in values.items()}
+    return config_files.override(CONFIG, {name.replace("__", "."): text for name, text in texts.items()})
 
 
 @pytest.fixture(scope="session")

@@ -1,3 +1,4 @@
+import dataclasses
 import logging
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def faces(folder: Path, fraction: float, ages: range = range(60)) -> Collection:
 
 def test_who_was_learned_from_is_not_judged(tmp_path: Path) -> None:
     people = faces(tmp_path, 0.2)
-    remember(tmp_path, people.subset("train"))
+    remember(tmp_path, people.subset("train"), people.subset("validation"))
     require_new(tmp_path, people.subset("validation"))
     moved = faces(tmp_path, 0.6).subset("validation")
     both = np.isin(moved.names, people.subset("train").names).sum()
@@ -31,9 +32,9 @@ def test_who_was_learned_from_is_not_judged(tmp_path: Path) -> None:
 
 def test_people_who_came_later_are_new_until_they_are_learned_from(tmp_path: Path) -> None:
     first, more = faces(tmp_path, 0.2), faces(tmp_path, 0.2, range(100))
-    remember(tmp_path, first.subset("train"))
+    remember(tmp_path, first.subset("train"), first.subset("validation"))
     require_new(tmp_path, more.subset("validation"))
-    remember(tmp_path, more.subset("train"))
+    remember(tmp_path, more.subset("train"), more.subset("validation"))
     with pytest.raises(ValueError, match="has learned from"):
         require_new(tmp_path, more.subset("train"))
     with pytest.raises(ValueError, match="has learned from"):
@@ -47,6 +48,23 @@ def test_a_run_that_does_not_say_is_told_of(tmp_path: Path, caplog: pytest.LogCa
 
 
 def test_a_damaged_list_is_named(tmp_path: Path) -> None:
-    (tmp_path / LEARNED_FROM).write_text("not a number")
+    (tmp_path / LEARNED_FROM).write_text("contents\nnot a number")
     with pytest.raises(ValueError, match=f"{LEARNED_FROM} is damaged"):
         require_new(tmp_path, faces(tmp_path, 0.2))
+
+
+def test_what_the_source_has_on_both_sides_stays_there(tmp_path: Path) -> None:
+    people = faces(tmp_path, 0.2)
+    train, validation = people.subset("train"), people.subset("validation")
+    remember(tmp_path, dataclasses.replace(train, identity=people.identity[: len(train)]), validation)
+    require_new(tmp_path, validation)
+
+
+def test_a_split_that_is_lost_is_found_out(tmp_path: Path) -> None:
+    splits = "".join(f"{age}_{age % 2}_0_1.jpg,{'validation' if age < 10 else 'train'}\n" for age in range(60))
+    (tmp_path / "faces_extra.csv").write_text("filename,split\n" + splits)
+    people = faces(tmp_path, 0.2)
+    remember(tmp_path, people.subset("train"), people.subset("validation"))
+    (tmp_path / "faces_extra.csv").unlink()
+    with pytest.raises(ValueError, match=r"by names, and .* is divided by contents now"):
+        require_new(tmp_path, faces(tmp_path, 0.2).subset("validation"))

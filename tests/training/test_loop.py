@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import pytest
 from benchmarks import kill_resume
 from benchmarks.kill_resume import OVERRIDES, final_parameters
 from conceal_jax import config_files
+from conceal_jax.data.sources import open_collection
+from conceal_jax.evaluation import cross_fit_run, evaluate_run
 from conceal_jax.training import loop
 from conceal_jax.training.feed import ResidentFeed
 from conceal_jax.training.interrupt import TrainingStopped
@@ -48,6 +51,22 @@ def test_neutral_labels_are_the_training_marginals(finished):
     concealed = json.loads((workdir / "attributes.json").read_text())["concealed"]
     assert all(abs(sum(spec["neutral"]) - 1) < 1e-5 for spec in concealed)
     assert concealed[0]["neutral"] != [0.5, 0.5]
+
+
+def test_a_run_that_goes_on_or_is_judged_knows_whom_it_learned_from(finished, tmp_path, caplog):
+    workdir = shutil.copytree(finished[0], tmp_path / "run")
+    learned = workdir / "learned_from.txt"
+    people = open_collection(CONFIG.data, CONFIG.attributes, CONFIG.seed)
+    assert len(learned.read_text().split()) == 1 + len(people.subset("train"))
+    with learned.open("a") as file:
+        file.write(f"{people.subset('validation').identity[0]:016x}\n")
+    for use in (lambda: loop.train(CONFIG, workdir), lambda: evaluate_run(workdir), lambda: cross_fit_run(workdir, 2)):
+        with pytest.raises(ValueError, match="has learned from 1 of the 16 people"):
+            use()
+    learned.unlink()
+    loop.train(CONFIG, workdir)
+    assert "does not say whom it learned from" in caplog.text
+    assert not learned.exists()
 
 
 @pytest.mark.parametrize("crash_at", [1, 3])
