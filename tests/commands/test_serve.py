@@ -1,14 +1,17 @@
-from types import SimpleNamespace
+import dataclasses
 
 import pytest
 
+from conceal_jax import Concealer
 from conceal_jax.commands import serve
 
 
 @pytest.mark.parametrize("source", ["celeb_a", "tfds:celeb_a", "utkface"])
-def test_pictures_of_an_exported_model_are_not_fetched_from_elsewhere(monkeypatch, source):
+def test_pictures_of_an_exported_model_are_not_fetched_from_elsewhere(loaded, monkeypatch, source):
     monkeypatch.setattr(serve, "released_people", lambda *_: pytest.fail("pictures were looked for"))
-    concealer = SimpleNamespace(run=SimpleNamespace(config=SimpleNamespace(data=SimpleNamespace(source=source))))
-    readers, reason = serve._fit(concealer, exported=True)
+    run = loaded.run
+    data = dataclasses.replace(run.config.data, source=source, path="")
+    exported = Concealer(dataclasses.replace(run, config=dataclasses.replace(run.config, data=data)))
+    readers, reason = serve._fit(exported, exported=True)
     assert readers is None
     assert "does not say where they are" in reason
