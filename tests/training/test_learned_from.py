@@ -56,8 +56,11 @@ def test_a_damaged_list_is_named(tmp_path: Path) -> None:
 def test_what_the_source_has_on_both_sides_stays_there(tmp_path: Path) -> None:
     people = faces(tmp_path, 0.2)
     train, validation = people.subset("train"), people.subset("validation")
-    remember(tmp_path, dataclasses.replace(train, identity=people.identity[: len(train)]), validation)
+    twin = np.append(train.identity[1:], validation.identity[0])
+    remember(tmp_path, dataclasses.replace(train, identity=twin), validation)
     require_new(tmp_path, validation)
+    with pytest.raises(ValueError, match=f"has learned from {len(train) - 1} of the {len(train)} people"):
+        require_new(tmp_path, train)
 
 
 def test_a_split_that_is_lost_is_found_out(tmp_path: Path) -> None:
