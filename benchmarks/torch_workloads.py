@@ -99,7 +99,7 @@ def encoding(config: Config, batch_size: int, device: str = "cpu", compiled: boo
     """Batches of pictures in the host's memory to codes there."""
     model = create_network(config, device).eval()
     posterior: Any = torch.compile(model.encode) if compiled else model.encode
-    size, pool = config.data.image_size, max(1, 512 // batch_size) * batch_size
+    size, pool = config.data.image_size, max(1, 2048 // batch_size) * batch_size
     pictures = np.random.default_rng(0).integers(0, 256, (pool, size, size, 3), np.uint8)
 
     @torch.inference_mode()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from conceal_jax.models.decoder import Decoder
 from conceal_jax.models.encoder import Encoder
-from conceal_jax.models.layers import Dense, GroupNorm, ResidualBlock, depth_to_space, on_grid, space_to_depth
+from conceal_jax.models.layers import Dense, GroupNorm, ResidualBlock, depth_to_space, on_grid, space_to_depth, squares
 
 FLOAT32 = jnp.dtype("float32")
 
@@ -26,6 +26,11 @@ def test_squares_cut_at_once_are_those_cut_one_after_the_other():
     deep = space_to_depth(space_to_depth(space_to_depth(images, 4), 2), 2)
     np.testing.assert_array_equal(space_to_depth(images, 2, 2, 4), deep)
     np.testing.assert_array_equal(depth_to_space(deep, 2, 2, 4), images)
+
+
+def test_squares_cut_by_columns_are_those_cut_by_values():
+    images = jax.random.normal(jax.random.key(0), (2, 16, 32, 3))
+    np.testing.assert_array_equal(squares(images, 4), space_to_depth(images, 4))
 
 
 def test_layers_on_a_map_in_nested_order_see_its_grid():
@@ -55,18 +60,21 @@ def random_parameters(module, inputs):
     return jax.tree.map(lambda leaf: leaf + 0.3 * generator.normal(size=leaf.shape).astype(np.float32), params)
 
 
-def test_the_encoder_equals_strided_convolutions_forward_and_backward():
+@pytest.mark.parametrize(("patch", "blocks"), [(4, (0, 0, 0)), (1, (0, 0, 0)), (2, (0, 1, 0, 0))])
+def test_the_encoder_equals_strided_convolutions_forward_and_backward(patch, blocks):
     images = jax.random.uniform(jax.random.key(1), (3, 32, 32, 3))
-    encoder = Encoder(4, (8, 16, 24), (0, 0, 0), FLOAT32)
+    encoder = Encoder(patch, (8, 16, 24, 32)[: len(blocks)], blocks, FLOAT32)
 
     def native(params, images):
         hidden = images * 2.0 - 1.0
-        for level, block in enumerate((4, 2, 2)):
-            layer = params[f"Dense_{level}"]
+        for level, count in enumerate(blocks):
+            layer, block = params[f"Dense_{level}"], 2 if level else patch
             kernel = layer["kernel"].reshape(block, block, hidden.shape[-1], -1)
             conv = nn.Conv(kernel.shape[-1], (block, block), (block, block), "VALID")
             hidden = conv.apply({"params": {**layer, "kernel": kernel}}, hidden)
-        normed = nn.GroupNorm(3).apply({"params": params["GroupNorm_0"]}, hidden)
+            if count:
+                hidden = ResidualBlock(FLOAT32).apply({"params": params["ResidualBlock_0"]}, hidden)
+        normed = nn.GroupNorm(hidden.shape[-1] // 8).apply({"params": params["GroupNorm_0"]}, hidden)
         return nn.silu(normed).reshape(len(images), -1)
 
     params = random_parameters(encoder, images)
