@@ -21,7 +21,13 @@ from conceal_jax.config import Config
 from conceal_jax.models.bottleneck import LABEL_GAIN, LOG_VARIANCE_BOUND
 from conceal_jax.models.layers import GROUP_CHANNELS
 
-FLAX_NAMES = {"dense": "Dense", "conv": "Conv", "transposed": "ConvTranspose", "residual": "ResidualBlock"}
+FLAX_NAMES = {
+    "dense": "Dense",
+    "conv": "Conv",
+    "layer_norm": "LayerNorm",
+    "transposed": "ConvTranspose",
+    "residual": "ResidualBlock",
+}
 """Flax's names of the layers that stand in a list here; layer 0 of `dense` is `Dense_0` there."""
 
 
@@ -215,6 +221,19 @@ class Bottleneck(nn.Module):
         return mean, LOG_VARIANCE_BOUND * torch.tanh(raw / LOG_VARIANCE_BOUND)
 
 
+class Recognition(nn.Module):
+    """See `conceal_jax.models.censor.Recognition`."""
+
+    def __init__(self, latent_dim: int, outputs: int, width: int = 256) -> None:
+        super().__init__()
+        self.dense = nn.ModuleList([nn.Linear(latent_dim, width), nn.Linear(width, outputs)])
+        self.layer_norm = nn.ModuleList([nn.LayerNorm(width, eps=1e-6)])
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """[batch, latent] to logits of the label vector."""
+        return self.dense[1](functional.silu(self.layer_norm[0](self.dense[0](codes))))
+
+
 class VAE(nn.Module):
     """See `conceal_jax.models.vae.VAE`, without a censor."""
 
@@ -230,13 +249,15 @@ class VAE(nn.Module):
             self.decoder = PatchDecoder(inputs, size, model.patch, model.widths, model.blocks)
         features = self.decoder.side**2 * model.widths[-1]
         self.bottleneck = Bottleneck(features, model.latent_dim)
+        recognised = bool(config.objective.recognition)
+        self.recognition = Recognition(model.latent_dim, config.attributes.width) if recognised else None
 
-    def forward(self, images: Tensor, label_vectors: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Mean, log-variance and logits of pictures [batch, 3, height, width] in [0, 1]."""
+    def forward(self, images: Tensor, label_vectors: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor, Any]:
+        """Mean, log-variance, logits and recognised labels, if any are, of pictures [batch, 3, height, width] in [0, 1]."""
         mean, log_variance = self.encode(images)
         codes = mean + torch.exp(0.5 * log_variance) * noise
         logits = self.decoder(torch.cat([codes, LABEL_GAIN * label_vectors], dim=1))
-        return mean, log_variance, logits.float()
+        return mean, log_variance, logits.float(), self.recognition(codes) if self.recognition else None
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance."""

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from benchmarks.jax_workloads import training_set_size
 from benchmarks.timing import Work
@@ -67,15 +68,28 @@ class Training:
     def _mean_loss(self, images: Tensor, label_vectors: Tensor) -> tuple[Tensor, Tensor]:
         objective = self._config.objective
         noise = torch.randn(len(images), self._config.model.latent_dim, device=self._device)
-        mean, log_variance, logits = self._model(images, label_vectors, noise)
+        mean, log_variance, logits, recognised = self._model(images, label_vectors, noise)
         errors = (images - torch.sigmoid(logits)).square().sum(dim=(1, 2, 3))
         constant = images[0].numel() * (math.log(objective.scale) + 0.5 * math.log(2 * math.pi))
         reconstruction = 0.5 * errors / objective.scale**2 + constant
         rate = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).sum(dim=1)
         per_example = reconstruction + objective.beta * rate
+        if recognised is not None:
+            per_example = per_example - objective.recognition * self._skill(recognised, label_vectors)
         psnr = -10.0 * torch.log10(errors.detach() / images[0].numel())
         sums = torch.stack([value.detach().sum() for value in (per_example, reconstruction, rate, psnr)])
         return per_example.mean() / images[0].numel(), sums
+
+    def _skill(self, recognised: Tensor, label_vectors: Tensor) -> Tensor:
+        """Of all attributes, [batch]; see `conceal_jax.models.adversary.skill`."""
+        widths = [spec.width for spec in self._config.attributes.concealed]
+        pairs = zip(recognised.float().split(widths, dim=1), label_vectors.split(widths, dim=1), strict=True)
+        skills = [
+            targets.sum(dim=1)
+            + (targets * functional.log_softmax(logits, dim=1)).sum(dim=1) / math.log(targets.shape[1])
+            for logits, targets in pairs
+        ]
+        return torch.stack(skills).sum(dim=0)
 
 
 def _create_optimizer(model: VAE, config: Config) -> torch.optim.Optimizer:

@@ -33,19 +33,18 @@ def test_networks_are_equal_in_both_frameworks(network, widths, blocks):
         SHRUNKEN, {"model.network": network, "model.widths": widths, "model.blocks": blocks}
     )
     model, params, counterpart = both_networks(config)
-    # In PyTorch nothing reads labels from codes.
-    counted = {name: tree for name, tree in params.items() if name != "recognition"}
-    assert sum(leaf.size for leaf in jax.tree.leaves(counted)) == sum(p.numel() for p in counterpart.parameters())
+    assert sum(leaf.size for leaf in jax.tree.leaves(params)) == sum(p.numel() for p in counterpart.parameters())
     generator = np.random.default_rng(1)
     images = jax_workloads.random_pictures(config, 3).images
     labels = generator.random((3, config.attributes.width), np.float32)
     noise = generator.standard_normal((3, config.model.latent_dim), np.float32)
     output = jax.jit(model.apply)({"params": params}, *map(jnp.asarray, (images / np.float32(255), labels, noise)))
     with torch.no_grad():
-        mean, log_variance, logits = counterpart(
+        mean, log_variance, logits, recognised = counterpart(
             to_pictures(torch.from_numpy(images)), torch.from_numpy(labels), torch.from_numpy(noise)
         )
     scale = np.abs(output.logits).max()
+    np.testing.assert_allclose(recognised, output.recognised, atol=1e-4, rtol=1e-4)
     np.testing.assert_allclose(mean, output.posterior.mean, atol=1e-4, rtol=1e-4)
     np.testing.assert_allclose(log_variance, output.posterior.log_variance, atol=1e-4, rtol=1e-4)
     np.testing.assert_allclose(logits.permute(0, 2, 3, 1) / scale, output.logits / scale, atol=1e-4)
