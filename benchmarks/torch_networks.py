@@ -253,7 +253,7 @@ class VAE(nn.Module):
         self.recognition = Recognition(model.latent_dim, config.attributes.width) if recognised else None
 
     def forward(self, images: Tensor, label_vectors: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor, Any]:
-        """Mean, log-variance, logits and recognised labels, if any are, of pictures [batch, 3, height, width] in [0, 1]."""
+        """Mean, log-variance, logits and recognised labels, if any, of pictures [batch, 3, height, width] in [0, 1]."""
         mean, log_variance = self.encode(images)
         codes = mean + torch.exp(0.5 * log_variance) * noise
         logits = self.decoder(torch.cat([codes, LABEL_GAIN * label_vectors], dim=1))
