@@ -1,6 +1,8 @@
 """What `jax_workloads` does, in PyTorch: the same training step and encoding, as fast as PyTorch does them."""
 
+import ctypes
 import math
+import platform
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,12 @@ from benchmarks.jax_workloads import training_set_size
 from benchmarks.timing import Work
 from benchmarks.torch_networks import VAE, channels_first
 from conceal_jax.config import Config
+
+
+def share_one_arena() -> None:
+    """Has all threads allocate from glibc's main arena: nearly all that PyTorch allocates is taken by one thread."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).mallopt(-8, 1)  # M_ARENA_MAX of malloc.h
 
 
 def create_network(config: Config, device: str = "cpu") -> VAE:

@@ -25,6 +25,8 @@ def main() -> None:
         config = dataclasses.replace(config, training=training)
     if options.allocator == "set":
         keep_freed_memory()
+        if options.framework == "torch":
+            _workloads("torch").share_one_arena()
     print(json.dumps({work: _measure(work, config, options) for work in options.work}))
 
 
