@@ -4,7 +4,7 @@
 
 JAX and PyTorch processes take turns; every figure is the median over rounds, with the lowest and highest. Ours is the
 project's own training step, fed from memory as the training loop does, and its own encoding. PyTorch runs with
-`channels_last` and fused AdamW, its allocator set as is best for it, and as it comes. The peak is a float32 matrix product,
+`channels_last` and fused AdamW, its allocator set as suits it best, and as it comes. The peak is a float32 product,
 the faster of both frameworks, in processes of the same rounds. FLOPs are XLA's count for the compiled training step
 (`cost_analysis`): two for each multiplication and addition of a matrix product or convolution, none where a factor is
 padding, and one for any other operation. The classical network is always there in PyTorch, to compare with.
