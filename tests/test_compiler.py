@@ -27,6 +27,13 @@ def test_convolutions_on_a_cpu_are_not_left_to_the_slow_library(asked_anew):
     assert "ynn" not in lowered.compile(compiler.compiler_options()).as_text()
 
 
+def test_products_are_left_to_it(asked_anew):
+    lowered = jax.jit(jnp.matmul).lower(jnp.ones((256, 512)), jnp.ones((512, 256)))
+    if "ynn" not in lowered.compile().as_text():
+        pytest.skip("this XLA, on this processor, would not give it any")
+    assert "ynn" in lowered.compile(compiler.compiler_options()).as_text()
+
+
 def test_options_that_xla_does_not_know_are_left_out(asked_anew, monkeypatch):
     monkeypatch.setattr(compiler, "_YNN", {"xla_cpu_no_such_option": ""})
     assert compiler.compiler_options() == {}
