@@ -8,7 +8,7 @@ duplicate_group and smile_probability named like it (utkface_extra.csv), or give
 there; without it there is no kept attribute, and only equal files count as duplicates.
 
 Time: 7 minutes to train and 7 to evaluate on two cores. Expected: PSNR 20.5 dB; from codes and pictures gender
-is told at .57 to .58, ethnicity at .27 to .28, age groups at .18 (balanced accuracy); docs/results.md has the rest.
+is told at .57 to .58, ethnicity at .27 to .29, age groups at .18 (balanced accuracy); docs/results.md has the rest.
 """
 
 from conceal_jax.attributes import AGE_GROUPS, AttributeSet, Categorical, Continuous
