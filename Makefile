@@ -34,7 +34,7 @@ extras-check: $(EXTRAS_CONSTRAINTS)  ## Test ONNX and the page (in a browser), i
 	$(PYTHON) -m venv --clear build/extras
 	build/extras/bin/python -m pip install --quiet --no-compile --constraint $(EXTRAS_CONSTRAINTS) --editable '.[dev-extras]'
 	bash .ci/install_browser build/extras/bin/python
-	build/extras/bin/python -m pytest tests/release/test_export.py tests/release/test_page.py
+	build/extras/bin/python -m pytest tests/release/export/test_export.py tests/release/page/test_page.py
 
 check: $(INSTALLED)  ## Check format, lint and types.
 	$(BIN)ruff format --check .

@@ -10,11 +10,11 @@ import logging
 import sys
 from pathlib import Path
 
-from conceal_jax.compilation_cache import keep_compiled_programs
-from conceal_jax.evaluation import audit_file, cross_fit_run, evaluate_run
-from conceal_jax.logs import configure_logging
-from conceal_jax.memory import keep_freed_memory
-from conceal_jax.training.interrupt import ended_in_a_line
+from conceal_jax.evaluation.evaluate import audit_file, cross_fit_run, evaluate_run
+from conceal_jax.runtime.compilation_cache import keep_compiled_programs
+from conceal_jax.runtime.interrupt import ended_in_a_line
+from conceal_jax.runtime.logs import configure_logging
+from conceal_jax.runtime.memory import keep_freed_memory
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:

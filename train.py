@@ -11,15 +11,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from conceal_jax import config_files
-from conceal_jax.compilation_cache import keep_compiled_programs
-from conceal_jax.logs import configure_logging
-from conceal_jax.memory import keep_freed_memory
-from conceal_jax.training import distributed
-from conceal_jax.training.interrupt import TrainingStopped, ended_in_a_line
+from conceal_jax.config import files as config_files
+from conceal_jax.runtime import distributed
+from conceal_jax.runtime.compilation_cache import keep_compiled_programs
+from conceal_jax.runtime.interrupt import TrainingStopped, ended_in_a_line
+from conceal_jax.runtime.logs import configure_logging
+from conceal_jax.runtime.memory import keep_freed_memory
+from conceal_jax.runtime.parallel import give_devices_threads
+from conceal_jax.runtime.profiler import parse_window
 from conceal_jax.training.loop import train
-from conceal_jax.training.parallel import give_devices_threads
-from conceal_jax.training.profiler import parse_window
 
 
 def parse_arguments(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, str]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from conceal_jax.audit.attackers import full_suite
+from conceal_jax.audit.attackers.suite import full_suite
 from conceal_jax.audit.examples import Examples
 from conceal_jax.audit.protocol import attack_out_of_fold
 from conceal_jax.audit.reading import Reading

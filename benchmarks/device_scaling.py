@@ -20,15 +20,15 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
-from conceal_jax import config_files
-from conceal_jax.appearance import APPEARANCE
+from conceal_jax.attributes.appearance import APPEARANCE
 from conceal_jax.config import Config
+from conceal_jax.config import files as config_files
 from conceal_jax.models.vae import create_censor, create_model
+from conceal_jax.runtime.parallel import Step, create_mesh, map_step, replicate, shard_batch
 from conceal_jax.training import stages
+from conceal_jax.training.autoencoder_step import bind_train_step
 from conceal_jax.training.censor_step import batch_parts, bind_censor_step
-from conceal_jax.training.parallel import Step, create_mesh, map_step, replicate, shard_batch
 from conceal_jax.training.state import create_optimizer
-from conceal_jax.training.step import bind_train_step
 
 DEVICES = (1, 2, 4, 8)
 WIDTHS = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s32": 4, "u32": 4, "f32": 4, "s64": 8, "u64": 8, "f64": 8}

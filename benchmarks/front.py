@@ -23,23 +23,23 @@ import numpy as np
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from conceal_jax import config_files
-from conceal_jax.appearance import appearance
-from conceal_jax.audit.attackers import quick_suite
+from conceal_jax.attributes.appearance import appearance
+from conceal_jax.audit.attackers.suite import quick_suite
 from conceal_jax.audit.examples import Examples
 from conceal_jax.audit.floors import floor_attackers, floor_of, kept_features
 from conceal_jax.audit.protocol import attack
 from conceal_jax.audit.targets import Target
 from conceal_jax.config import Config
+from conceal_jax.config import files as config_files
 from conceal_jax.data.resident import Resident, load_resident
-from conceal_jax.data.sources import open_collection
-from conceal_jax.memory import keep_freed_memory
+from conceal_jax.data.sources.open import open_collection
 from conceal_jax.release.encode import encode_pictures
-from conceal_jax.release.run import Run, load_run
-from conceal_jax.training import run_directory
-from conceal_jax.training.evaluation import Evaluator
+from conceal_jax.release.trained import Run, load_run
+from conceal_jax.runs import run_directory
+from conceal_jax.runtime.memory import keep_freed_memory
+from conceal_jax.runtime.parallel import create_mesh
+from conceal_jax.training.evaluator import Evaluator
 from conceal_jax.training.loop import train
-from conceal_jax.training.parallel import create_mesh
 
 SETTINGS: Mapping[str, Mapping[str, str]] = {
     "bare": {"censor.beta": "4", "censor.kept": "0", "censor.brightness": "0"},

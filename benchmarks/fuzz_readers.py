@@ -14,24 +14,24 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from conceal_jax import config_files
 from conceal_jax.attributes import AGE_GROUPS, AttributeSet, Categorical, Continuous
 from conceal_jax.audit.release_file import parse_release, read_arrays
 from conceal_jax.config import Config, DataConfig
+from conceal_jax.config import files as config_files
 from conceal_jax.data.archive import open_archive
 from conceal_jax.data.pictures import decode_picture
-from conceal_jax.data.sources import open_collection
-from conceal_jax.release.export import PARAMETERS, load_export
-from conceal_jax.release.job import MANIFEST, checksum
-from conceal_jax.release.labelled import labelled_codes
-from conceal_jax.release.shards import shard_bytes
+from conceal_jax.data.sources.open import open_collection
+from conceal_jax.release.export.export import PARAMETERS, load_export
+from conceal_jax.release.jobs.job import MANIFEST, checksum
+from conceal_jax.release.jobs.labelled import labelled_codes
+from conceal_jax.release.jobs.shards import shard_bytes
 from conceal_jax.research.figures import row
 from conceal_jax.research.members import Seen
 from conceal_jax.research.sweep import Directory
-from conceal_jax.training import run_directory
-from conceal_jax.training.checkpoint import Checkpoints, restore_run
+from conceal_jax.runs import run_directory
+from conceal_jax.runs.checkpoint import Checkpoints, restore_run
+from conceal_jax.runtime.parallel import create_mesh, replicated_like
 from conceal_jax.training.metrics import read_metrics
-from conceal_jax.training.parallel import create_mesh, replicated_like
 from conceal_jax.training.skipping import SkippedSteps
 
 ROOT = Path(__file__).parents[1]

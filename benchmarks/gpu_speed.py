@@ -28,7 +28,7 @@ from benchmarks.timing import child_figures, rate, write_json
 from conceal_jax.config import Config
 from conceal_jax.models.vae import create_model, init_params
 from conceal_jax.release.encode import encode_batch
-from conceal_jax.training.parallel import create_mesh, shard_batch
+from conceal_jax.runtime.parallel import create_mesh, shard_batch
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,10 +25,10 @@ from benchmarks.train_speed import shape_arguments
 from benchmarks.worker import add_shape_options
 from conceal_jax.config import Config
 from conceal_jax.data.archive import open_archive
-from conceal_jax.data.sources import open_collection
-from conceal_jax.data.synthetic import draw_factors, render_faces
-from conceal_jax.memory import keep_freed_memory
-from conceal_jax.training.parallel import create_mesh, shard_batch
+from conceal_jax.data.sources.open import open_collection
+from conceal_jax.data.synthetic.factors import draw_factors, render_faces
+from conceal_jax.runtime.memory import keep_freed_memory
+from conceal_jax.runtime.parallel import create_mesh, shard_batch
 
 
 def main() -> None:
@@ -73,7 +73,7 @@ def write_pictures(path: Path, count: int, size: int) -> Path:
 def streaming(config: Config) -> Work:
     """Batches to device arrays, as the training loop takes them."""
     # TensorFlow is slow to import, and the other workers do without.
-    from conceal_jax.data.pipeline import train_batches
+    from conceal_jax.data.stream import train_batches
 
     data, mesh = config.data, create_mesh()
     batches = train_batches(

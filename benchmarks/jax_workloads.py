@@ -4,17 +4,17 @@ import jax
 import numpy as np
 
 from benchmarks.timing import ROOT, Work
-from conceal_jax import config_files
 from conceal_jax.attributes import Categorical
 from conceal_jax.config import Config
+from conceal_jax.config import files as config_files
 from conceal_jax.data.resident import Resident
 from conceal_jax.models.vae import create_model, init_params
 from conceal_jax.release.encode import encode_pictures
+from conceal_jax.runtime.parallel import create_mesh, replicate
+from conceal_jax.training.autoencoder_step import bind_train_step
 from conceal_jax.training.feed import ResidentFeed
 from conceal_jax.training.metrics import merge_sums
-from conceal_jax.training.parallel import create_mesh, replicate
 from conceal_jax.training.state import create_optimizer, create_state
-from conceal_jax.training.step import bind_train_step
 
 NETWORKS: dict[str, dict[str, str]] = {
     "default": {},

@@ -30,7 +30,7 @@ from PIL import Image
 from benchmarks import kill_resume
 from conceal_jax.commands.exit_codes import ExitCode
 from conceal_jax.commands.main import main as conceal
-from conceal_jax.data.synthetic import draw_factors, render_faces
+from conceal_jax.data.synthetic.factors import draw_factors, render_faces
 
 COMMANDS = ("codes", "photos")
 

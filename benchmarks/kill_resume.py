@@ -23,12 +23,12 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from conceal_jax import config_files
 from conceal_jax.attributes import AttributeSet
-from conceal_jax.compilation_cache import keep_compiled_programs
 from conceal_jax.config import Config
-from conceal_jax.training import run_directory
-from conceal_jax.training.parallel import create_mesh
+from conceal_jax.config import files as config_files
+from conceal_jax.runs import run_directory
+from conceal_jax.runtime.compilation_cache import keep_compiled_programs
+from conceal_jax.runtime.parallel import create_mesh
 from conceal_jax.training.stages import trained_state
 
 ROOT = Path(__file__).parents[1]

@@ -18,13 +18,13 @@ import jax
 import numpy as np
 
 from benchmarks.jax_workloads import xla_count
-from conceal_jax.compiler import compiler_options
 from conceal_jax.config import Config
 from conceal_jax.data.resident import load_resident
-from conceal_jax.data.sources import open_collection
-from conceal_jax.memory import keep_freed_memory
+from conceal_jax.data.sources.open import open_collection
 from conceal_jax.research import Member, begin_member, member_of, stacked, update
 from conceal_jax.research.sweep import groups, load_sweep
+from conceal_jax.runtime.compiler import compiler_options
+from conceal_jax.runtime.memory import keep_freed_memory
 
 
 def first_members(path: str, overrides: Sequence[str], count: int) -> list[Config]:

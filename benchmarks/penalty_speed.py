@@ -15,20 +15,20 @@ import time
 import jax
 import numpy as np
 
-from conceal_jax import config_files
-from conceal_jax.appearance import APPEARANCE
 from conceal_jax.attributes import Categorical
+from conceal_jax.attributes.appearance import APPEARANCE
 from conceal_jax.config import Config
+from conceal_jax.config import files as config_files
 from conceal_jax.data.resident import Resident
-from conceal_jax.memory import keep_freed_memory
 from conceal_jax.models.vae import create_censor, create_model
+from conceal_jax.runtime.memory import keep_freed_memory
+from conceal_jax.runtime.parallel import create_mesh, replicate
 from conceal_jax.training import stages
+from conceal_jax.training.autoencoder_step import bind_train_step
 from conceal_jax.training.censor_step import batch_parts, bind_censor_step
 from conceal_jax.training.codes import CodeSet
 from conceal_jax.training.feed import ResidentFeed
-from conceal_jax.training.parallel import create_mesh, replicate
 from conceal_jax.training.state import TrainState, create_optimizer
-from conceal_jax.training.step import bind_train_step
 
 PEOPLE = 8192
 PENALTIES = ("none", "adversary", "hsic", "moments", "contrastive", "marginal_kl")

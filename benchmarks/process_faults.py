@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.kill_resume import CONFIG, OVERRIDES, ROOT
-from conceal_jax.training.distributed import EXPLICIT
-from conceal_jax.training.run_directory import CHECKPOINTS
+from conceal_jax.runs.run_directory import CHECKPOINTS
+from conceal_jax.runtime.distributed import EXPLICIT
 
 LONG = OVERRIDES | {"training.steps": "400", "training.checkpoint_every": "20", "censor.steps": "0"}
 FAULTS = {

@@ -24,11 +24,11 @@ import numpy as np
 from benchmarks.input_pipeline import write_pictures
 from benchmarks.timing import Spread, child_figures, on_every_core, ratio, take_turns, write_json
 from conceal_jax.data.archive import open_archive
-from conceal_jax.memory import keep_freed_memory
-from conceal_jax.release.collection import Work, describe, encode_collection
 from conceal_jax.release.concealer import Concealer
-from conceal_jax.release.job import Job, open_job
-from conceal_jax.release.pipeline import default_workers
+from conceal_jax.release.jobs.collection import Work, describe, encode_collection
+from conceal_jax.release.jobs.job import Job, open_job
+from conceal_jax.release.jobs.pipeline import default_workers
+from conceal_jax.runtime.memory import keep_freed_memory
 
 KEY = bytes(range(32))
 SHARD_SIZE = 4096

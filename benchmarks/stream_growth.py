@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from conceal_jax.training.run_directory import METRICS
+from conceal_jax.runs.run_directory import METRICS
 
 ROOT = Path(__file__).parents[1]
 PARTS = (0.1, 0.25, 0.5, 0.75, 0.95)

@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks import jax_workloads
 from benchmarks.timing import rate
 from conceal_jax.config import Config
-from conceal_jax.memory import keep_freed_memory
+from conceal_jax.runtime.memory import keep_freed_memory
 
 
 def main() -> None:

@@ -3,10 +3,11 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from conceal_jax.version import __version__
+
 if TYPE_CHECKING:
     from conceal_jax.release.concealer import Concealer
 
-__version__ = "0.1.0"
 __all__ = ["Concealer", "__version__"]
 
 

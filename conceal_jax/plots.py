@@ -105,7 +105,7 @@ def leakage_bars(report: Mapping[str, Any]) -> bytes:
     """PNG of what attackers read of every attribute, with 95 % intervals, beside chance and floor.
 
     Args:
-        report: as `conceal_jax.audit.report.assemble` makes it; a source that was not read has no bars.
+        report: as `conceal_jax.audit.report.assemble.assemble` makes it; a source that was not read has no bars.
     """
     panels = {
         "Concealed: shorter is better, down to the floor": {**report["concealed"], **report["joint"]},

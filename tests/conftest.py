@@ -53,9 +53,10 @@ def _free_programs():
 def tiny_run(tmp_path_factory):
     """The directory of a run whose parameters were drawn, not trained: that takes seconds instead of a minute."""
     # Not above: the hook has to be there before the package is imported.
-    from conceal_jax import config_files
-    from conceal_jax.training import run_directory, stages
-    from conceal_jax.training.checkpoint import Checkpoints
+    from conceal_jax.config import files as config_files
+    from conceal_jax.runs import run_directory
+    from conceal_jax.runs.checkpoint import Checkpoints
+    from conceal_jax.training import stages
 
     config = config_files.load_config("configs/demo.py:shrunken", {"censor.steps": "0"})
     workdir = tmp_path_factory.mktemp("runs") / "tiny"

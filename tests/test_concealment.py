@@ -3,15 +3,15 @@
 import jax
 import pytest
 
-from conceal_jax import config_files
-from conceal_jax.audit.attackers import quick_suite
+from conceal_jax.audit.attackers.suite import quick_suite
 from conceal_jax.audit.examples import Examples
 from conceal_jax.audit.protocol import attack
 from conceal_jax.audit.targets import Target
+from conceal_jax.config import files as config_files
 from conceal_jax.data.resident import Resident, load_resident
-from conceal_jax.data.sources import open_collection
+from conceal_jax.data.sources.open import open_collection
 from conceal_jax.release.encode import encode_pictures
-from conceal_jax.release.run import Run, load_run
+from conceal_jax.release.trained import Run, load_run
 from conceal_jax.training.loop import train
 
 REDUCED = {

@@ -12,7 +12,7 @@ from PIL import Image
 
 import evaluate
 import train
-from conceal_jax.data.synthetic import CONCEALED, draw_factors, render_faces
+from conceal_jax.data.synthetic.factors import CONCEALED, draw_factors, render_faces
 from conceal_jax.training.metrics import read_metrics
 
 COUNT = 40
@@ -219,7 +219,7 @@ runpy.run_path("{script}", run_name="__main__")
     ("script", "module", "function"),
     [
         ("train.py", "conceal_jax.training.loop", "train"),
-        ("evaluate.py", "conceal_jax.evaluation", "evaluate_run"),
+        ("evaluate.py", "conceal_jax.evaluation.evaluate", "evaluate_run"),
     ],
 )
 @pytest.mark.parametrize(

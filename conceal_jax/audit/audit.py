@@ -6,19 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from conceal_jax.appearance import APPEARANCE
 from conceal_jax.attributes import Attribute, AttributeSet
-from conceal_jax.audit.attackers import Attacker, full_suite, quick_suite
-from conceal_jax.audit.cnn import PictureReader, StaleReader
+from conceal_jax.attributes.appearance import APPEARANCE
+from conceal_jax.audit.attackers.cnn import PictureReader, StaleReader
+from conceal_jax.audit.attackers.linear import LinearAttacker
+from conceal_jax.audit.attackers.mlp import PerceptronAttacker
+from conceal_jax.audit.attackers.suite import Attacker, full_suite, quick_suite
 from conceal_jax.audit.controls import PLANTED, SHUFFLED, planted, shuffled
 from conceal_jax.audit.examples import Examples
 from conceal_jax.audit.floors import Floor, floor_attackers, floor_of, kept_features
-from conceal_jax.audit.linear import LinearAttacker
-from conceal_jax.audit.perceptrons import PerceptronAttacker
 from conceal_jax.audit.protocol import Progress, answer, answer_out_of_fold
 from conceal_jax.audit.reading import Answers, Reading, judge
+from conceal_jax.audit.release import Release, Source
 from conceal_jax.audit.repeats import RELEASES, repeated
-from conceal_jax.audit.subjects import Release, Source
 from conceal_jax.audit.targets import VALUE_SUFFIX, Targets, joint_targets, require_readable, targets_of, unreadable
 from conceal_jax.audit.utility import Identification, identification
 

@@ -7,9 +7,9 @@ import numpy as np
 from sklearn.tree import DecisionTreeClassifier
 
 from conceal_jax.attributes import Attribute, Categorical
-from conceal_jax.audit.attackers import Attacker
+from conceal_jax.audit.attackers.linear import LinearAttacker, MajorityAttacker, all_classes, answerable, loss
+from conceal_jax.audit.attackers.suite import Attacker
 from conceal_jax.audit.examples import Examples
-from conceal_jax.audit.linear import LinearAttacker, MajorityAttacker, all_classes, answerable, loss
 from conceal_jax.audit.reading import Reading
 from conceal_jax.audit.statistics import Estimate
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from conceal_jax.attributes import AGE_GROUPS, MISSING_CLASS, Attribute, AttributeSet, Categorical, Continuous
 from conceal_jax.audit.examples import Posterior
-from conceal_jax.audit.subjects import Release
+from conceal_jax.audit.release import Release
 
 INPUTS = ("codes", "pictures", "originals")
 POSTERIOR = ("posterior_mean", "posterior_std")

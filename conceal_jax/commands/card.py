@@ -9,7 +9,7 @@ from pathlib import Path
 
 from conceal_jax.commands.exit_codes import ExitCode
 from conceal_jax.release.concealer import read_run
-from conceal_jax.release.model_card import model_card
+from conceal_jax.release.export.model_card import model_card
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

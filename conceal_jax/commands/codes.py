@@ -14,8 +14,8 @@ from functools import partial
 
 from conceal_jax.commands.collection import add_collection_arguments, run_collection
 from conceal_jax.commands.exit_codes import ExitCode
-from conceal_jax.release.collection import encode_collection, shard_file
-from conceal_jax.release.shards import FORMATS, require_format
+from conceal_jax.release.jobs.collection import encode_collection, shard_file
+from conceal_jax.release.jobs.shards import FORMATS, require_format
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

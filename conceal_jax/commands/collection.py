@@ -13,14 +13,14 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from conceal_jax.commands.exit_codes import ExitCode
 from conceal_jax.data.archive import Archive, open_archive
-from conceal_jax.memory import keep_freed_memory
-from conceal_jax.release.collection import Work, describe
 from conceal_jax.release.concealer import Concealer
 from conceal_jax.release.faces import require_detector
-from conceal_jax.release.job import SKIPPED, open_job
+from conceal_jax.release.jobs.collection import Work, describe
+from conceal_jax.release.jobs.job import SKIPPED, open_job
+from conceal_jax.release.jobs.pipeline import default_workers
 from conceal_jax.release.noise import check_key
-from conceal_jax.release.pipeline import default_workers
-from conceal_jax.training.interrupt import StopRequest
+from conceal_jax.runtime.interrupt import StopRequest
+from conceal_jax.runtime.memory import keep_freed_memory
 
 logger = logging.getLogger(__name__)
 

@@ -13,12 +13,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from conceal_jax.commands.exit_codes import ExitCode
-from conceal_jax.json_files import told_of
-from conceal_jax.memory import keep_freed_memory
 from conceal_jax.release.concealer import Concealer
+from conceal_jax.release.jobs.pipeline import default_workers
+from conceal_jax.release.jobs.shards import read_codes, read_manifest
 from conceal_jax.release.photos import write_picture
-from conceal_jax.release.pipeline import default_workers
-from conceal_jax.release.shards import read_codes, read_manifest
+from conceal_jax.runtime.json_files import told_of
+from conceal_jax.runtime.memory import keep_freed_memory
 
 logger = logging.getLogger(__name__)
 

@@ -11,17 +11,17 @@ from importlib.metadata import PackageNotFoundError, version
 
 import jax
 
-from conceal_jax import __version__
 from conceal_jax.attributes import AttributeSet, Categorical
 from conceal_jax.commands.exit_codes import ExitCode
 from conceal_jax.config import Config
-from conceal_jax.data.synthetic import draw_factors, render_faces
-from conceal_jax.memory import keep_freed_memory
+from conceal_jax.data.synthetic.factors import draw_factors, render_faces
 from conceal_jax.models.vae import create_model
-from conceal_jax.training.parallel import create_mesh, map_step, replicate, shard_batch
+from conceal_jax.runtime.memory import keep_freed_memory
+from conceal_jax.runtime.parallel import create_mesh, map_step, replicate, shard_batch
+from conceal_jax.training.autoencoder_step import bind_train_step
 from conceal_jax.training.stages import first_state
 from conceal_jax.training.state import create_optimizer
-from conceal_jax.training.step import bind_train_step
+from conceal_jax.version import __version__
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "pillow")
 _OPTIONAL = ("tensorflow", "tensorflow-cpu", "tensorflow-datasets", "pyarrow", "opencv-python-headless")

@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 from conceal_jax.commands.exit_codes import ExitCode
-from conceal_jax.release.export import export_run
+from conceal_jax.release.export.export import export_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -16,9 +16,9 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from conceal_jax import __version__
 from conceal_jax.commands.exit_codes import ExitCode
-from conceal_jax.logs import configure_logging
+from conceal_jax.runtime.logs import configure_logging
+from conceal_jax.version import __version__
 
 COMMANDS = {
     "photos": "a folder or zip of photos to concealed pictures",

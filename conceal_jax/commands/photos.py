@@ -14,7 +14,7 @@ from functools import partial
 
 from conceal_jax.commands.collection import add_collection_arguments, run_collection
 from conceal_jax.commands.exit_codes import ExitCode
-from conceal_jax.release.collection import conceal_collection
+from conceal_jax.release.jobs.collection import conceal_collection
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,12 +8,12 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from conceal_jax import config_files
 from conceal_jax.commands.exit_codes import ExitCode
 from conceal_jax.config import Config
-from conceal_jax.json_files import read_object, told_of
-from conceal_jax.release.export import is_export
-from conceal_jax.training import run_directory
+from conceal_jax.config import files as config_files
+from conceal_jax.release.export.export import is_export
+from conceal_jax.runs import run_directory
+from conceal_jax.runtime.json_files import read_object, told_of
 from conceal_jax.training.metrics import read_metrics
 
 

@@ -13,14 +13,14 @@ import logging
 from pathlib import Path
 
 from conceal_jax.commands.exit_codes import ExitCode
-from conceal_jax.compilation_cache import keep_compiled_programs
-from conceal_jax.evaluation import released_people
-from conceal_jax.memory import keep_freed_memory
+from conceal_jax.evaluation.evaluate import released_people
 from conceal_jax.release.concealer import Concealer
-from conceal_jax.release.export import is_export
+from conceal_jax.release.export.export import is_export
 from conceal_jax.release.faces import require_detector
-from conceal_jax.release.page import LOOPBACK, Desk, require_page, serve
-from conceal_jax.release.readers import Readers, fit_readers
+from conceal_jax.release.page.page import LOOPBACK, Desk, require_page, serve
+from conceal_jax.release.page.readers import Readers, fit_readers
+from conceal_jax.runtime.compilation_cache import keep_compiled_programs
+from conceal_jax.runtime.memory import keep_freed_memory
 
 logger = logging.getLogger(__name__)
 

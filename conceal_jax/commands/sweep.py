@@ -11,12 +11,12 @@ import argparse
 from pathlib import Path
 
 from conceal_jax.commands.exit_codes import ExitCode
-from conceal_jax.compilation_cache import keep_compiled_programs
-from conceal_jax.memory import keep_freed_memory
 from conceal_jax.research.curves import PAGE
 from conceal_jax.research.run import run_sweep
 from conceal_jax.research.sweep import load_sweep
-from conceal_jax.training.parallel import give_devices_threads
+from conceal_jax.runtime.compilation_cache import keep_compiled_programs
+from conceal_jax.runtime.memory import keep_freed_memory
+from conceal_jax.runtime.parallel import give_devices_threads
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import TypedDict
 
 import numpy as np
-from jaxtyping import Int32
 
 from conceal_jax.data.collection import Collection
 from conceal_jax.data.pictures import read_pictures
+from conceal_jax.runtime.parallel import process_share
 
 
 class Batch(TypedDict):
@@ -16,21 +16,6 @@ class Batch(TypedDict):
     image: np.ndarray
     labels: dict[str, np.ndarray]
     mask: np.ndarray
-
-
-def process_share(batch_size: int, process_index: int, process_count: int) -> Int32[np.ndarray, " share"]:
-    """The places in a global batch that one of several processes reads.
-
-    Raises:
-        ValueError: the batch cannot be shared out evenly.
-    """
-    if batch_size % process_count:
-        raise ValueError(
-            f"a batch of {batch_size} cannot be shared by {process_count} processes; "
-            f"set training.batch_size (and evaluation.batch_size, censor.batch_size) to a multiple of {process_count}"
-        )
-    share = batch_size // process_count
-    return process_index * share + np.arange(share, dtype=np.int32)
 
 
 def evaluation_batches(

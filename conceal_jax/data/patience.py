@@ -6,17 +6,11 @@ import threading
 from collections.abc import Callable, Generator
 from typing import TypeVar
 
+from conceal_jax.runtime.errors import DataStalledError, DataWorkerError
+
 logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
-
-
-class DataStalledError(TimeoutError):
-    """A batch did not come in time."""
-
-
-class DataWorkerError(OSError):
-    """What reads the data has failed."""
 
 
 def patiently(

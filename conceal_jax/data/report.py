@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from conceal_jax import __version__, atomic
 from conceal_jax.attributes import AttributeSet
+from conceal_jax.runtime import atomic
+from conceal_jax.version import __version__
 
 _EXAMPLES = 5
 

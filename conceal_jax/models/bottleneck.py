@@ -42,7 +42,7 @@ class Posterior(flax.struct.PyTreeNode):
 
 
 class Mechanism(NamedTuple):
-    """What of a bottleneck certificates rest on; see `conceal_jax.audit.certificates.ReleaseDescription`.
+    """What of a bottleneck certificates rest on; see `conceal_jax.audit.certificates.certify.ReleaseDescription`.
 
     Attributes:
         kind: "finite", a code of finitely many values; "gaussian", mean plus Gaussian noise; "mean", the mean alone.

@@ -13,12 +13,12 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from conceal_jax.attributes import AttributeSet
 from conceal_jax.release.encode import compiled_decode, compiled_sample, in_batches
-from conceal_jax.release.export import REPORT, is_export, load_export
-from conceal_jax.release.model_card import read_report
+from conceal_jax.release.export.export import REPORT, is_export, load_export
+from conceal_jax.release.export.model_card import read_report
 from conceal_jax.release.noise import check_key, photo_noise
-from conceal_jax.release.run import Run, load_run, model_hash
-from conceal_jax.training import run_directory
-from conceal_jax.training.parallel import AXIS, create_mesh, replicate
+from conceal_jax.release.trained import Run, load_run, model_hash
+from conceal_jax.runs import run_directory
+from conceal_jax.runtime.parallel import AXIS, create_mesh, replicate
 
 
 class Concealer:

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int32, PRNGKeyArray, PyTree, UInt8
 
-from conceal_jax.compiler import fast_jit
 from conceal_jax.models.bottleneck import Posterior
 from conceal_jax.models.vae import VAE
+from conceal_jax.runtime.compiler import fast_jit
 
 
 def encode_pictures(

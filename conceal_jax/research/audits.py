@@ -5,9 +5,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from conceal_jax.appearance import APPEARANCE
 from conceal_jax.attributes import AttributeSet
-from conceal_jax.audit.attackers import Attacker, full_suite, quick_suite
+from conceal_jax.attributes.appearance import APPEARANCE
+from conceal_jax.audit.attackers.suite import Attacker, full_suite, quick_suite
 from conceal_jax.audit.examples import Examples, Posterior
 from conceal_jax.audit.floors import Floor, floor_attackers, floor_of, kept_features
 from conceal_jax.audit.protocol import attack

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from conceal_jax import atomic
-from conceal_jax.audit.markup import cell, figure, table
-from conceal_jax.audit.page import STYLE
+from conceal_jax.audit.report.html import STYLE
+from conceal_jax.audit.report.markup import cell, figure, table
 from conceal_jax.audit.statistics import Estimate
 from conceal_jax.config import Config
 from conceal_jax.plots import Curve, Panel, curve_panels
 from conceal_jax.research.audits import TOTAL
 from conceal_jax.research.figures import Result, over_seeds, pareto_front, tidy_csv
+from conceal_jax.runtime import atomic
 
 TABLE, PAGE = "curves.csv", "curves.html"
 RATE = "rate, nats"

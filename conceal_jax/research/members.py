@@ -14,13 +14,13 @@ from conceal_jax.attributes import AttributeSet
 from conceal_jax.config import Config
 from conceal_jax.data.order import epoch_order, steps_per_epoch
 from conceal_jax.data.resident import Resident
+from conceal_jax.losses.dependence import charged, contrastive_information
 from conceal_jax.models.bottleneck import Bottleneck, BottleneckLayer, Posterior, create_bottleneck
 from conceal_jax.models.vae import VAE, create_model, init_params
-from conceal_jax.penalties import charged, contrastive_information
-from conceal_jax.training.devices import example_noise
+from conceal_jax.runtime.collectives import example_noise
+from conceal_jax.training.autoencoder_step import Batch, bind_charge, train_step
 from conceal_jax.training.metrics import Sums, psnr, ssim
 from conceal_jax.training.state import TrainState, begin, create_optimizer
-from conceal_jax.training.step import Batch, bind_charge, train_step
 
 
 class Member(flax.struct.PyTreeNode):
@@ -30,7 +30,7 @@ class Member(flax.struct.PyTreeNode):
         bottleneck: of the code; its numbers may differ, its shapes may not.
         beta: the rate's weight, its starting value where there is a target.
         rate_target: nats; None for a fixed beta, which may not differ.
-        penalties: by name, weights of the closed forms that are charged (`conceal_jax.penalties.charged`).
+        penalties: by name, weights of the closed forms that are charged (`conceal_jax.losses.dependence.charged`).
         seed: of parameters, noise and the order of the pictures.
     """
 
@@ -47,7 +47,7 @@ class Measures(flax.struct.PyTreeNode):
     Attributes:
         rates: float32 [L], nats of each number of the code.
         psnr_db, ssim: of pictures decoded under their own labels.
-        leakage: by concealed attribute, nats (`conceal_jax.penalties.contrastive_information`).
+        leakage: by concealed attribute, nats (`conceal_jax.losses.dependence.contrastive_information`).
     """
 
     rates: Any

@@ -11,15 +11,15 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from conceal_jax.appearance import APPEARANCE, appearance
 from conceal_jax.attributes import AttributeSet
-from conceal_jax.audit.issuing import certificates
-from conceal_jax.audit.subjects import Release
+from conceal_jax.attributes.appearance import APPEARANCE, appearance
+from conceal_jax.audit.certificates.issuing import certificates
+from conceal_jax.audit.release import Release
 from conceal_jax.config import Config
 from conceal_jax.data.resident import Resident, load_resident
-from conceal_jax.data.sources import open_collection
-from conceal_jax.data.synthetic import CONCEALED, floor_accuracy
-from conceal_jax.evaluation import described, met_by_nobody
+from conceal_jax.data.sources.open import open_collection
+from conceal_jax.data.synthetic.factors import CONCEALED, floor_accuracy
+from conceal_jax.evaluation.evaluate import described, met_by_nobody
 from conceal_jax.models.bottleneck import create_bottleneck
 from conceal_jax.research.audits import Floors, People, Suite, audit_codes, read_floors
 from conceal_jax.research.curves import front_of, gathered, write_curves
@@ -27,7 +27,7 @@ from conceal_jax.research.figures import Result, Row, row
 from conceal_jax.research.members import Seen
 from conceal_jax.research.sweep import Directory, Sweep, groups
 from conceal_jax.research.training import see_all, train_members
-from conceal_jax.training import run_directory
+from conceal_jax.runs import run_directory
 
 logger = logging.getLogger(__name__)
 

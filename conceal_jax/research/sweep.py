@@ -17,16 +17,18 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import PyTree
 
-from conceal_jax import __version__, atomic, config_files
 from conceal_jax.audit.examples import Posterior
 from conceal_jax.audit.release_file import read_arrays
 from conceal_jax.config import Config
-from conceal_jax.config_validation import require, validate
-from conceal_jax.json_files import read_object, told_of
+from conceal_jax.config import files as config_files
+from conceal_jax.config.validation import require, validate
 from conceal_jax.models.bottleneck import create_bottleneck
 from conceal_jax.research.audits import Codes
 from conceal_jax.research.figures import Result, Row, member_name
 from conceal_jax.research.members import Seen, shape_of
+from conceal_jax.runtime import atomic
+from conceal_jax.runtime.json_files import read_object, told_of
+from conceal_jax.version import __version__
 
 SWEEP = "sweep.json"
 MEMBERS = "members"

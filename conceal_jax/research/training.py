@@ -13,15 +13,15 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, PyTree
 
 from conceal_jax.attributes import AttributeSet
-from conceal_jax.compiler import fast_jit
 from conceal_jax.config import Config
 from conceal_jax.data.order import epoch_order, steps_per_epoch
 from conceal_jax.data.resident import Resident
 from conceal_jax.research.members import Member, Seen, begin_member, member_of, see, stacked, update
-from conceal_jax.training.evaluation import padded_batches
+from conceal_jax.runtime.compiler import fast_jit
+from conceal_jax.runtime.parallel import AXIS, create_mesh, create_replicated, replicate, whole
+from conceal_jax.training.evaluator import padded_batches
 from conceal_jax.training.feed import EpochData, resident_step
 from conceal_jax.training.metrics import NEVER, Sums, merge_sums
-from conceal_jax.training.parallel import AXIS, create_mesh, create_replicated, replicate, whole
 from conceal_jax.training.state import TrainState, create_optimizer
 
 logger = logging.getLogger(__name__)

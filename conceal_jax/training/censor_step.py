@@ -10,19 +10,19 @@ from jaxtyping import Array, PyTree
 
 from conceal_jax.attributes import AttributeSet
 from conceal_jax.config import Config
+from conceal_jax.losses.adversarial import Adversaries, AdversaryState
+from conceal_jax.losses.dependence import charged
+from conceal_jax.losses.elbo import ramp, rate_weight, update_multiplier
+from conceal_jax.losses.utility import COLOUR, has_reader, kept_skills, payment, read_colour
 from conceal_jax.models.bottleneck import create_bottleneck
 from conceal_jax.models.censor import Censor
 from conceal_jax.models.vae import create_model
-from conceal_jax.objective import ramp, rate_weight, update_multiplier
-from conceal_jax.penalties import charged
-from conceal_jax.training.adversary import Adversaries, AdversaryState
+from conceal_jax.runtime.collectives import device_count, example_noise, gathered, psum
+from conceal_jax.runtime.parallel import Step
+from conceal_jax.training.autoencoder_step import bind_charge
 from conceal_jax.training.clipping import global_norm
-from conceal_jax.training.devices import device_count, example_noise, gathered, psum
-from conceal_jax.training.kept import COLOUR, has_reader, kept_skills, payment, read_colour
 from conceal_jax.training.metrics import Sums, masked_sums
-from conceal_jax.training.parallel import Step
 from conceal_jax.training.state import TrainState, updated
-from conceal_jax.training.step import bind_charge
 
 Batch = dict[str, PyTree]
 

@@ -10,10 +10,10 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, PyTree, UInt8
 
-from conceal_jax.appearance import appearance
-from conceal_jax.compiler import compiler_options
+from conceal_jax.attributes.appearance import appearance
 from conceal_jax.models.vae import VAE
-from conceal_jax.training.parallel import merge_devices, shard_batch, whole
+from conceal_jax.runtime.compiler import compiler_options
+from conceal_jax.runtime.parallel import merge_devices, shard_batch, whole
 
 
 class CodeSet(NamedTuple):

@@ -21,10 +21,10 @@ from conceal_jax.data.collection import Collection
 from conceal_jax.data.order import epoch_order, steps_per_epoch
 from conceal_jax.data.resident import Resident, load_resident
 from conceal_jax.models.vae import VAE
+from conceal_jax.runtime.parallel import Compilation, Step, map_step, process_rows, replicate, shard_batch, whole
 from conceal_jax.training.codes import CodeSet, first_codes
-from conceal_jax.training.evaluation import ordered_batches
+from conceal_jax.training.evaluator import ordered_batches
 from conceal_jax.training.metrics import Sums
-from conceal_jax.training.parallel import Compilation, Step, map_step, process_rows, replicate, shard_batch, whole
 from conceal_jax.training.state import TrainState
 
 
@@ -194,7 +194,7 @@ class Pictures:
 def _stream_feed(collection: Collection, start_step: int, step: Step, config: Config, mesh: Mesh) -> StreamFeed:
     """Batches of the training split that are decoded as they are needed, from a step on."""
     # TensorFlow takes seconds to import, and may be missing where only the resident path is used.
-    from conceal_jax.data.pipeline import train_batches
+    from conceal_jax.data.stream import train_batches
 
     data = config.data
     batches = train_batches(

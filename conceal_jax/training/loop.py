@@ -11,29 +11,32 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from conceal_jax import config_files, plots
+from conceal_jax import plots
 from conceal_jax.attributes import AttributeSet
 from conceal_jax.config import Config, TrainingConfig
+from conceal_jax.config import files as config_files
 from conceal_jax.data.collection import Collection
 from conceal_jax.data.report import DataReport
 from conceal_jax.data.resident import Resident, load_resident
-from conceal_jax.data.sources import open_collection
-from conceal_jax.memory import give_back_freed_memory
+from conceal_jax.data.sources.open import open_collection
 from conceal_jax.models.vae import VAE, create_censor, create_model
-from conceal_jax.training import learned_from, run_directory, stages
+from conceal_jax.runs import learned_from, run_directory
+from conceal_jax.runs.checkpoint import Checkpoints
+from conceal_jax.runtime.distributed import any_process, from_every_process, is_leader
+from conceal_jax.runtime.errors import NonFiniteError
+from conceal_jax.runtime.interrupt import StopRequest, TrainingStopped
+from conceal_jax.runtime.memory import give_back_freed_memory
+from conceal_jax.runtime.parallel import create_mesh, create_replicated, replicated_like
+from conceal_jax.runtime.profiler import Profiler
+from conceal_jax.runtime.progress import Progress
+from conceal_jax.training import stages
+from conceal_jax.training.autoencoder_step import bind_train_step
 from conceal_jax.training.censor_step import batch_parts, bind_censor_step
-from conceal_jax.training.checkpoint import Checkpoints
-from conceal_jax.training.distributed import any_process, from_every_process, is_leader
-from conceal_jax.training.evaluation import Evaluator
+from conceal_jax.training.evaluator import Evaluator
 from conceal_jax.training.feed import Feed, Pictures, ResidentFeed
-from conceal_jax.training.interrupt import StopRequest, TrainingStopped
-from conceal_jax.training.metrics import MetricWriter, NonFiniteError, Sums, merge_sums, require_finite
-from conceal_jax.training.parallel import create_mesh, create_replicated, replicated_like
-from conceal_jax.training.profiler import Profiler
-from conceal_jax.training.progress import Progress
+from conceal_jax.training.metrics import MetricWriter, Sums, merge_sums, require_finite
 from conceal_jax.training.skipping import SkippedSteps, SkippingFeed
 from conceal_jax.training.state import TrainState, create_optimizer
-from conceal_jax.training.step import bind_train_step
 
 logger = logging.getLogger(__name__)
 

@@ -13,9 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from conceal_jax import atomic
-from conceal_jax.training.devices import psum
-from conceal_jax.training.distributed import is_leader
+from conceal_jax.runtime import atomic
+from conceal_jax.runtime.collectives import psum
+from conceal_jax.runtime.distributed import is_leader
+from conceal_jax.runtime.errors import NonFiniteError
 from conceal_jax.training.events import EventFile
 
 Pictures = Float[Array, "batch height width channels"]
@@ -74,14 +75,6 @@ def masked_sums(
 
 
 merge_sums = jax.jit(Sums.merge)
-
-
-class NonFiniteError(RuntimeError):
-    """Training met a value that is not a number, or infinite; `step` is the first one at which it did."""
-
-    def __init__(self, message: str, step: int) -> None:
-        super().__init__(message)
-        self.step = step
 
 
 def require_finite(sums: Sums) -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
-from conceal_jax import atomic
-from conceal_jax.config import MAX_SKIPPED_IN_A_ROW
-from conceal_jax.training.distributed import is_leader
+from conceal_jax.config.schema import MAX_SKIPPED_IN_A_ROW
+from conceal_jax.runtime import atomic
+from conceal_jax.runtime.distributed import is_leader
+from conceal_jax.runtime.errors import NonFiniteError
+from conceal_jax.runtime.parallel import Compilation
 from conceal_jax.training.feed import Feed
-from conceal_jax.training.metrics import NonFiniteError, Sums
-from conceal_jax.training.parallel import Compilation
+from conceal_jax.training.metrics import Sums
 from conceal_jax.training.state import TrainState
 
 

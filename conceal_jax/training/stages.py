@@ -10,12 +10,12 @@ from jaxtyping import PyTree
 
 from conceal_jax.attributes import AttributeSet
 from conceal_jax.config import Config, TrainingConfig
+from conceal_jax.losses.utility import create_reader, has_reader
 from conceal_jax.models.vae import create_model, init_params
-from conceal_jax.training import run_directory
+from conceal_jax.runs import run_directory
+from conceal_jax.runs.checkpoint import restore_run
+from conceal_jax.runtime.parallel import replicated_like
 from conceal_jax.training.censor_step import begin_adversaries
-from conceal_jax.training.checkpoint import restore_run
-from conceal_jax.training.kept import create_reader, has_reader
-from conceal_jax.training.parallel import replicated_like
 from conceal_jax.training.parameters import divided
 from conceal_jax.training.state import TrainState, begin, create_optimizer, create_state
 

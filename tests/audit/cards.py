@@ -7,11 +7,11 @@ import numpy as np
 
 from conceal_jax.attributes import MISSING_CLASS, AttributeSet, Categorical, Continuous
 from conceal_jax.audit.audit import Audit
-from conceal_jax.audit.certificates import Certificate
+from conceal_jax.audit.certificates.certify import Certificate
 from conceal_jax.audit.controls import PLANTED, SHUFFLED
 from conceal_jax.audit.floors import Floor
 from conceal_jax.audit.reading import Answer, Reading, judge
-from conceal_jax.audit.report import assemble
+from conceal_jax.audit.report.assemble import assemble
 from conceal_jax.audit.statistics import Estimate
 from conceal_jax.audit.targets import Target, value_of
 from conceal_jax.audit.utility import Identification

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.censored_codes import read, train
-from conceal_jax.audit.attackers import quick_suite
+from conceal_jax.audit.attackers.suite import quick_suite
 
 
 def test_fresh_attackers_read_a_code_whose_own_adversary_is_fooled():

@@ -5,10 +5,10 @@ import pytest
 
 from conceal_jax.attributes import AGE_GROUPS, AttributeSet, Categorical, Continuous
 from conceal_jax.audit import protocol
-from conceal_jax.audit.attackers import quick_suite
+from conceal_jax.audit.attackers.linear import LinearAttacker
+from conceal_jax.audit.attackers.suite import quick_suite
 from conceal_jax.audit.examples import Examples
 from conceal_jax.audit.floors import floor_attackers, floor_of
-from conceal_jax.audit.linear import LinearAttacker
 from conceal_jax.audit.reading import Reading
 from conceal_jax.audit.targets import targets_of, value_of
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from conceal_jax.commands.exit_codes import ExitCode
-from conceal_jax.release import collection
+from conceal_jax.release.jobs import collection
+from conceal_jax.release.jobs.shards import read_codes
 from conceal_jax.release.photos import read_photo
-from conceal_jax.release.shards import read_codes
 from tests.commands.conftest import contents
 from tests.release.photographs import write_album, write_rubbish
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conceal_jax import __version__
 from conceal_jax.commands import doctor
 from conceal_jax.commands.exit_codes import ExitCode
 from conceal_jax.commands.main import COMMANDS, main
 from conceal_jax.config import Config, shrunken
-from conceal_jax.release.shards import read_codes
-from conceal_jax.training.parallel import create_mesh
+from conceal_jax.release.jobs.shards import read_codes
+from conceal_jax.runtime.parallel import create_mesh
+from conceal_jax.version import __version__
 from tests.commands.conftest import contents
 
 

@@ -23,7 +23,7 @@ from conceal_jax.data.collection import Collection
 from conceal_jax.data.order import epoch_order, steps_per_epoch
 from conceal_jax.data.report import BadDataError
 from conceal_jax.data.resident import draw_batch, load_resident
-from conceal_jax.data.sources import open_collection
+from conceal_jax.data.sources.open import open_collection
 from tests.data.conftest import encode
 
 COUNT, BATCH, SIZE, SEED = 45, 8, 32, 3
@@ -53,7 +53,7 @@ def resident_batches(collection: Collection, start: int, batch_size: int = BATCH
 
 
 def stream_batches(collection: Collection, start: int, **options: Any) -> Iterator[Any]:
-    from conceal_jax.data.pipeline import train_batches
+    from conceal_jax.data.stream import train_batches
 
     settings: dict[str, Any] = {
         "batch_size": BATCH,
@@ -197,8 +197,8 @@ def test_a_process_ends_while_a_stream_is_running() -> None:
     code = """
 from conceal_jax.attributes import AttributeSet, Continuous
 from conceal_jax.config import DataConfig
-from conceal_jax.data.pipeline import train_batches
-from conceal_jax.data.sources import open_collection
+from conceal_jax.data.stream import train_batches
+from conceal_jax.data.sources.open import open_collection
 age = AttributeSet((Continuous("age", 0, 100),))
 collection = open_collection(DataConfig(synthetic_count=256), age, 0).subset("train")
 batches = train_batches(collection, batch_size=8, image_size=32, crop="none", flip=True, seed=0)

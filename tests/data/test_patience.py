@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from conceal_jax.data.patience import DataStalledError, DataWorkerError, patiently
+from conceal_jax.data.patience import patiently
+from conceal_jax.runtime.errors import DataStalledError, DataWorkerError
 
 
 def test_items_come_in_order():

@@ -10,12 +10,12 @@ from hypothesis.extra import numpy as npst
 from scipy import stats
 
 from conceal_jax.attributes import AttributeSet, Categorical
-from conceal_jax.audit.bounds import noise_mechanism_accuracy, uniform_priors
-from conceal_jax.audit.certificates import AuditSet, CertificateRefusedError, certify_noise_mechanism
-from conceal_jax.audit.issuing import certificates
-from conceal_jax.audit.subjects import Release
+from conceal_jax.audit.certificates.bounds import noise_mechanism_accuracy, uniform_priors
+from conceal_jax.audit.certificates.certify import AuditSet, CertificateRefusedError, certify_noise_mechanism
+from conceal_jax.audit.certificates.issuing import certificates
+from conceal_jax.audit.release import Release
 from conceal_jax.config import CensorConfig, ModelConfig
-from conceal_jax.evaluation import described
+from conceal_jax.evaluation.evaluate import described
 from conceal_jax.models.bottleneck import (
     BOTTLENECKS,
     ClippedMean,

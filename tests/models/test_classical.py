@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from conceal_jax import config_files
+from conceal_jax.config import files as config_files
 from conceal_jax.models.classical import ClassicalDecoder, ClassicalEncoder, strided_by_squares, transposed_by_squares
 from conceal_jax.models.vae import create_model, init_params
 

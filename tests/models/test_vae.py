@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import export
 
-from conceal_jax import config_files
+from conceal_jax.config import files as config_files
 from conceal_jax.models.bottleneck import LOG_VARIANCE_BOUND, rate_per_dimension
 from conceal_jax.models.vae import create_model, init_params
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from conceal_jax.data.synthetic import draw_factors, render_faces
+from conceal_jax.data.synthetic.factors import draw_factors, render_faces
 
 FACES = render_faces(draw_factors(12, seed=0), seed=0, size=64)
 

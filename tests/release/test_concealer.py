@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from conceal_jax import Concealer
-from conceal_jax.data.synthetic import draw_factors, render_faces
-from conceal_jax.release.run import load_run, model_hash
+from conceal_jax.data.synthetic.factors import draw_factors, render_faces
+from conceal_jax.release.trained import load_run, model_hash
 
 PICTURES = render_faces(draw_factors(37, seed=0), seed=0, size=32)
 KEY = b"a secret of sixteen bytes"

@@ -2,8 +2,8 @@ import jax
 import numpy as np
 import pytest
 
-from conceal_jax import config_files
-from conceal_jax.data.synthetic import draw_factors, render_faces
+from conceal_jax.config import files as config_files
+from conceal_jax.data.synthetic.factors import draw_factors, render_faces
 from conceal_jax.models.vae import create_model, init_params
 from conceal_jax.release.encode import decode_codes, encode_pictures
 

@@ -4,11 +4,11 @@ import dataclasses
 
 import pytest
 
-from conceal_jax import config_files
 from conceal_jax.attributes import AttributeSet, Categorical, Continuous
 from conceal_jax.config import Config, Correlation, DataConfig, EvaluationConfig, ModelConfig, TrainingConfig
+from conceal_jax.config import files as config_files
 from conceal_jax.data.resident import load_resident
-from conceal_jax.data.sources import open_collection
+from conceal_jax.data.sources.open import open_collection
 
 CONFIG = Config(
     attributes=AttributeSet(

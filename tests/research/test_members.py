@@ -10,8 +10,8 @@ from conceal_jax.models.vae import create_model
 from conceal_jax.research import begin_member, member_of, stacked, train, update
 from conceal_jax.research.members import shape_of
 from conceal_jax.research.training import train_members
+from conceal_jax.training.autoencoder_step import bind_train_step
 from conceal_jax.training.state import create_optimizer, create_state
-from conceal_jax.training.step import bind_train_step
 from tests.research.conftest import CONFIG, overridden
 
 K = 8

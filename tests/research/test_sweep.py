@@ -14,7 +14,7 @@ from conceal_jax.research import run as run_module
 from conceal_jax.research.run import known_floors, run_sweep
 from conceal_jax.research.sweep import Directory, LogUniform, Sweep, grid, groups, load_sweep, random_search
 from conceal_jax.research.training import train_members
-from conceal_jax.training import run_directory
+from conceal_jax.runs import run_directory
 from tests.research.conftest import CONFIG, overridden
 
 BROKEN = 1e38

@@ -10,15 +10,15 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 
-from conceal_jax import config_files
-from conceal_jax.appearance import APPEARANCE
 from conceal_jax.attributes import AttributeSet, Categorical
+from conceal_jax.attributes.appearance import APPEARANCE
+from conceal_jax.config import files as config_files
 from conceal_jax.models.vae import create_censor
+from conceal_jax.runtime.parallel import create_mesh, map_step, replicate, shard_batch
 from conceal_jax.training import stages
 from conceal_jax.training.censor_step import batch_parts, bind_censor_step
 from conceal_jax.training.codes import CodeSet
 from conceal_jax.training.feed import ResidentFeed
-from conceal_jax.training.parallel import create_mesh, map_step, replicate, shard_batch
 from conceal_jax.training.state import create_optimizer
 
 BASE = {"model.latent_dim": "6", "censor.steps": "40", "censor.batch_size": "16", "censor.beta": "1"}

@@ -5,16 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from conceal_jax import config_files
-from conceal_jax.appearance import appearance
+from conceal_jax.attributes.appearance import appearance
+from conceal_jax.config import files as config_files
 from conceal_jax.data.order import epoch_order
 from conceal_jax.data.resident import load_resident
-from conceal_jax.data.sources import open_collection
+from conceal_jax.data.sources.open import open_collection
 from conceal_jax.models.vae import create_model
+from conceal_jax.runtime.parallel import create_mesh
 from conceal_jax.training.codes import first_codes
-from conceal_jax.training.evaluation import padded_batches
+from conceal_jax.training.evaluator import padded_batches
 from conceal_jax.training.feed import Pictures
-from conceal_jax.training.parallel import create_mesh
 from conceal_jax.training.stages import first_state
 
 CONFIG = config_files.load_config("configs/demo.py:shrunken", {"data.synthetic_count": "40", "data.flip": "True"})

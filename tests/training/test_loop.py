@@ -12,13 +12,14 @@ import pytest
 
 from benchmarks import kill_resume
 from benchmarks.kill_resume import OVERRIDES, final_parameters
-from conceal_jax import config_files
-from conceal_jax.data.sources import open_collection
-from conceal_jax.evaluation import cross_fit_run, evaluate_run
+from conceal_jax.config import files as config_files
+from conceal_jax.data.sources.open import open_collection
+from conceal_jax.evaluation.evaluate import cross_fit_run, evaluate_run
+from conceal_jax.runtime.errors import NonFiniteError
+from conceal_jax.runtime.interrupt import TrainingStopped
 from conceal_jax.training import loop
 from conceal_jax.training.feed import ResidentFeed
-from conceal_jax.training.interrupt import TrainingStopped
-from conceal_jax.training.metrics import NonFiniteError, read_metrics
+from conceal_jax.training.metrics import read_metrics
 
 CONFIG = config_files.load_config("configs/demo.py:shrunken")
 

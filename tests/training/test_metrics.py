@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from conceal_jax.runtime.errors import NonFiniteError
 from conceal_jax.training.metrics import (
     MetricWriter,
-    NonFiniteError,
     masked_sums,
     psnr,
     read_metrics,

@@ -5,11 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from conceal_jax import config_files
-from conceal_jax.config import MAX_SKIPPED_IN_A_ROW
+from conceal_jax.config import files as config_files
+from conceal_jax.config.schema import MAX_SKIPPED_IN_A_ROW
+from conceal_jax.runtime.errors import NonFiniteError
 from conceal_jax.training import loop
 from conceal_jax.training.feed import ResidentFeed
-from conceal_jax.training.metrics import NonFiniteError, Sums, read_metrics
+from conceal_jax.training.metrics import Sums, read_metrics
 from conceal_jax.training.skipping import SkippedSteps
 
 CONFIG = config_files.load_config("configs/demo.py:shrunken", {"training.on_nonfinite": "skip", "censor.steps": "0"})

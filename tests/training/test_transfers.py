@@ -8,15 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from conceal_jax import config_files
+from conceal_jax.config import files as config_files
 from conceal_jax.data.resident import load_resident
-from conceal_jax.data.sources import open_collection
+from conceal_jax.data.sources.open import open_collection
 from conceal_jax.models.vae import create_model
+from conceal_jax.runtime.parallel import create_mesh, create_replicated, map_step
 from conceal_jax.training import loop, stages
+from conceal_jax.training.autoencoder_step import bind_train_step
 from conceal_jax.training.feed import ResidentFeed
-from conceal_jax.training.parallel import create_mesh, create_replicated, map_step
 from conceal_jax.training.state import create_optimizer
-from conceal_jax.training.step import bind_train_step
 
 CONFIG = config_files.load_config("configs/demo.py:shrunken", {"data.synthetic_count": "160", "censor.steps": "0"})
 MESH = create_mesh(jax.devices()[:2])

@@ -1,0 +1,122 @@
+"""The white-box attacker: it has the encoder, and so the distribution that each learned person's code came from."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from conceal_jax.audit.attackers.linear import answerable, best
+from conceal_jax.audit.examples import Examples, Posterior
+from conceal_jax.audit.targets import Target
+
+LEAST_WEIGHT = 1e-30
+"""Keeps the logarithm finite where nobody of a class could have had the code."""
+NOBODY = -1
+
+
+class MixtureAttacker:
+    """Bayes' rule with each class a mixture of its people's posteriors: p(z | c) = mean of N(z; mean, (s std)^2).
+
+    With s = 1 and endless people to learn from it is the best possible attacker. With few, codes of people it does not
+    know lie between the posteriors of those it knows, and broader ones (s > 1, chosen) generalise. Classes weigh the
+    same whatever their sizes; values are the people's mean, weighted by the density of each.
+
+    Args:
+        seed: of the choice of learned people that judge the broadening.
+    """
+
+    name = "mixture"
+    broadenings = (8.0, 5.6, 4.0, 2.8, 2.0, 1.4, 1.0)
+    judges = 2000
+    people_at_once = 512
+
+    def __init__(self, seed: int = 0) -> None:
+        self._seed = seed
+
+    def fit(self, learn: Examples, choose: Examples) -> "MixtureAttacker":
+        """Remembers the posteriors of `learn`.
+
+        The broadening of each target is the best on `choose` and on some of `learn` together; a learned person's own
+        posterior is left out when the person's own code is judged.
+
+        Raises:
+            ValueError: the posteriors of `learn` are not known.
+        """
+        if learn.posterior is None:
+            raise ValueError(
+                "the mixture attacker got codes alone; give the posterior that each was drawn from as well"
+            )
+        if not (learn.posterior.std > 0).all():
+            raise ValueError(
+                f"got a posterior with a standard deviation of {learn.posterior.std.min():g}; the mixture attacker "
+                "needs densities, so every one must be above 0"
+            )
+        self._posterior = learn.posterior
+        self._targets = {name: learn.targets[name] for name in answerable(learn, choose)}
+        judges = np.random.default_rng(self._seed).permutation(len(learn))[: self.judges]
+        own = np.concatenate([judges, np.full(len(choose), NOBODY)])
+        questions = [(name, broadening) for name in self._targets for broadening in self.broadenings]
+        answers = self._answers(np.concatenate([learn.inputs[judges], choose.inputs]), own, questions)
+        self._broadenings = {}
+        for name, target in self._targets.items():
+            labels = np.concatenate([target.labels[judges], choose.targets[name].labels])
+            candidates = {broadening: answers[name, broadening] for broadening in self.broadenings}
+            self._broadenings[name] = best(candidates, Target(labels, target.class_count))
+        return self
+
+    def predict(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """By target: log densities of the code [N, classes], but for a term common to the classes; or values [N]."""
+        questions = list(self._broadenings.items())
+        answers = self._answers(inputs, np.full(len(inputs), NOBODY), questions)
+        return {name: answer for (name, _), answer in answers.items()}
+
+    def _answers(
+        self, inputs: np.ndarray, own: np.ndarray, questions: Sequence[tuple[str, float]]
+    ) -> dict[tuple[str, float], np.ndarray]:
+        """What is answered about each target with each broadening that `questions` pair with it.
+
+        Args:
+            own: int [N], which of the learned people each code is of, to be left out; or NOBODY.
+        """
+        parts: dict[tuple[str, float], list[np.ndarray]] = {question: [] for question in questions}
+        for start in range(0, len(inputs), self.people_at_once):
+            left_out = own[start : start + self.people_at_once]
+            distances = squared_distances(inputs[start : start + self.people_at_once], self._posterior)
+            learned = np.flatnonzero(left_out != NOBODY)
+            distances[learned, left_out[learned]] = np.inf
+            for broadening in sorted({broadening for _, broadening in questions}):
+                weights = _weights(distances, self._posterior, broadening)
+                for name in [name for name, other in questions if other == broadening]:
+                    parts[name, broadening].append(_answer(weights, self._targets[name], left_out))
+        return {question: np.concatenate(part) for question, part in parts.items()}
+
+
+def squared_distances(inputs: np.ndarray, posterior: Posterior) -> np.ndarray:
+    """Sum over the axes of ((z - mean) / std)^2: float64 [N, M], for N codes and M posteriors."""
+    # Expanded into matrix products, whose terms nearly cancel: hence double precision.
+    codes, mean = inputs.astype(np.float64), posterior.mean.astype(np.float64)
+    precision = posterior.std.astype(np.float64) ** -2
+    crossed = np.square(codes) @ precision.T - 2 * codes @ (precision * mean).T
+    return crossed + np.sum(precision * np.square(mean), axis=1)
+
+
+def _weights(distances: np.ndarray, posterior: Posterior, broadening: float) -> np.ndarray:
+    """Density of each code under each broadened posterior, against its largest: float32 [N, M]."""
+    logs = -distances / (2 * broadening**2) - np.log(posterior.std, dtype=np.float64).sum(axis=1)
+    return np.exp((logs - logs.max(axis=1, keepdims=True)).astype(np.float32))
+
+
+def _answer(weights: np.ndarray, target: Target, left_out: np.ndarray) -> np.ndarray:
+    """Log of the mean weight of each class's people [N, classes], minus infinity for a class never seen.
+
+    Or the weighted mean [N] of their values. Among `left_out` int [N] are people whose weight is zero and who do not
+    count in the mean, or NOBODY.
+    """
+    known = target.known
+    if not target.class_count:
+        values = np.where(known, target.labels, 0).astype(np.float32)
+        mean = target.labels[known].mean(dtype=np.float64)
+        return (weights @ values + LEAST_WEIGHT * mean) / (weights @ known.astype(np.float32) + LEAST_WEIGHT)
+    members = (target.labels[:, None] == np.arange(target.class_count)).astype(np.float32)
+    counts = np.where((left_out != NOBODY)[:, None], members.sum(axis=0) - members[left_out], members.sum(axis=0))
+    logs = np.log(weights @ members / np.maximum(counts, 1) + LEAST_WEIGHT)
+    return np.where(members.any(axis=0), logs, -np.inf)

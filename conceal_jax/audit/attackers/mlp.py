@@ -1,0 +1,128 @@
+"""Multilayer perceptrons as attackers: one for each target and seed, all trained at once."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PyTree
+from sklearn.preprocessing import StandardScaler
+
+from conceal_jax.audit.attackers.learning import (
+    DeviceExamples,
+    adamw,
+    batch_plan,
+    device_examples,
+    learn_epoch,
+    losses,
+    shuffled_batches,
+)
+from conceal_jax.audit.attackers.questions import question_sheet
+from conceal_jax.audit.attackers.whitening import Whitening
+from conceal_jax.audit.examples import Examples
+
+
+class PerceptronAttacker:
+    """Perceptrons with two hidden layers on standardised or whitened codes, under a class-balanced loss.
+
+    For every target `networks` of them start from weights of their own; each keeps the weights of the epoch that did
+    best on the people held out for choosing, and a target's networks are averaged.
+
+    Args:
+        width: hidden units of a layer.
+        seed: of the weights and of the order of the examples.
+        epochs, networks: passes over the examples, networks for each target.
+        whiten: scale principal components instead of each number of a code.
+    """
+
+    batch_size = 512
+    learning_rate = 4e-3
+    weight_decay = 1e-2
+
+    def __init__(
+        self, width: int = 128, seed: int = 0, *, epochs: int = 14, networks: int = 2, whiten: bool = False
+    ) -> None:
+        self.name = f"mlp-{width}"
+        self._width, self._seed, self._epochs, self._networks, self._whiten = width, seed, epochs, networks, whiten
+
+    def fit(self, learn: Examples, choose: Examples) -> "PerceptronAttacker":
+        self._scaler = (Whitening() if self._whiten else StandardScaler()).fit(learn.inputs)
+        self._sheet = question_sheet(learn.targets)
+        # The same questions are put to every network of a target.
+        learned, chosen = (
+            device_examples(self._scaled(part.inputs), self._sheet.of(part.targets).repeated(self._networks))
+            for part in (learn, choose)
+        )
+        repeated = self._sheet.repeated(self._networks)
+        self._model = _Perceptrons(len(repeated.names), self._width, repeated.width)
+        self._params = self._train(learned, chosen, tuple(repeated.class_counts.tolist()))
+        return self
+
+    def predict(self, inputs: np.ndarray) -> Mapping[str, np.ndarray]:
+        outputs = np.asarray(self._model.apply(self._params, jnp.asarray(self._scaled(inputs))))
+        by_network = outputs.reshape(len(inputs), self._networks, -1, outputs.shape[-1])
+        return self._sheet.scores(by_network.mean(axis=1))
+
+    def _scaled(self, inputs: np.ndarray) -> np.ndarray:
+        return self._scaler.transform(inputs).astype(np.float32)
+
+    def _train(self, learned: DeviceExamples, chosen: DeviceExamples, class_counts: tuple[int, ...]) -> PyTree:
+        """The weights of every network after the epoch with its least loss on the people held out."""
+        generator, key = np.random.default_rng(self._seed), jax.random.key(self._seed)
+        everyone = np.arange(len(learned[0]))
+        steps, _ = batch_plan(len(everyone), self.batch_size)
+        optimizer = adamw(self.learning_rate, self.weight_decay, self._epochs * steps)
+        model: dict[str, Any] = {"model": self._model, "class_counts": class_counts}
+        params = self._model.init(key, learned[0][:1])
+        state, best, least = optimizer.init(params), params, jnp.full(len(class_counts), jnp.inf)
+        for epoch in range(self._epochs):
+            batches = shuffled_batches(everyone, self.batch_size, generator)
+            step_key = jax.random.fold_in(key, epoch)
+            params, state, _ = learn_epoch(params, state, learned, batches, step_key, optimizer=optimizer, **model)
+            now = losses(params, chosen, **model)
+            best, least = _keep_better(params, now, best, least)
+        return best
+
+
+class _Perceptron(nn.Module):
+    width: int
+    outputs: int
+
+    @nn.compact
+    def __call__(self, inputs: Float[Array, "batch length"]) -> Float[Array, "batch outputs"]:
+        hidden = nn.silu(nn.Dense(self.width)(inputs))
+        return nn.Dense(self.outputs)(nn.silu(nn.Dense(self.width)(hidden)))
+
+
+class _Perceptrons(nn.Module):
+    """Networks side by side that share nothing but their inputs; every parameter's first axis runs over them."""
+
+    networks: int
+    width: int
+    outputs: int
+
+    @nn.compact
+    def __call__(
+        self, inputs: Float[Array, "batch length"], train: bool = False
+    ) -> Float[Array, "batch networks outputs"]:
+        side_by_side = nn.vmap(
+            _Perceptron,
+            in_axes=None,
+            out_axes=1,
+            axis_size=self.networks,
+            variable_axes={"params": 0},
+            split_rngs={"params": True},
+        )
+        return side_by_side(self.width, self.outputs)(inputs)
+
+
+@jax.jit
+def _keep_better(params: PyTree, now: Array, best: PyTree, least: Array) -> tuple[PyTree, Array]:
+    """Network by network, the parameters with the smaller loss [networks], and that loss."""
+
+    def choose(new: Array, old: Array) -> Array:
+        return jnp.where((now < least).reshape(-1, *[1] * (new.ndim - 1)), new, old)
+
+    return jax.tree.map(choose, params, best), jnp.minimum(now, least)

@@ -1,0 +1,306 @@
+"""Certificates: what no attacker can exceed, for whom and under which conditions; refused where nothing is proven.
+
+The bounds are those of `bounds.py` beside this. Whoever asks for a certificate describes the release; what the
+description leaves open is refused, never assumed. docs/certificates.md holds the proofs, and the limits of each kind.
+"""
+
+import dataclasses
+import math
+from typing import Any, Literal
+
+import numpy as np
+
+from conceal_jax.attributes import MISSING_CLASS
+from conceal_jax.audit.certificates import bounds
+
+MIN_PEOPLE_PER_CLASS = 20
+
+Measure = Literal["accuracy", "balanced accuracy"]
+
+
+class CertificateRefusedError(ValueError):
+    """Nothing can be certified; the message says why, and what would have to change."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ReleaseDescription:
+    """All that a recipient gets of a photo, as far as certificates depend on it.
+
+    Attributes:
+        kind: "finite", a code of finitely many values; "gaussian", mean plus Gaussian noise; "mean", the mean alone.
+        neutral_depends_on_photo: concealed pictures are decoded under labels that were computed from the photo.
+        repeats_identical: a photo encoded again gives the same code, as the noise is keyed by a hash of the photo and
+            a secret, or as there is none.
+        releases_per_photo: how many codes of one photo are ever given out where repeats differ; None for no limit.
+        clip_radius: of a Gaussian release, the Euclidean norm to which the mean is clipped before the noise is added;
+            None where it is not clipped.
+        sigma: of a Gaussian release, the standard deviation of the noise, one number for all photos and coordinates;
+            None where it depends on the photo, even if only through a floor.
+    """
+
+    kind: Literal["finite", "gaussian", "mean"]
+    neutral_depends_on_photo: bool
+    repeats_identical: bool
+    releases_per_photo: int | None = None
+    clip_radius: float | None = None
+    sigma: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class AuditSet:
+    """Where the people come from on whom a certificate rests.
+
+    Attributes:
+        population: from whom they were drawn at random, in words.
+        used_in_training: some of them helped to train the encoder or its quantiser.
+        used_in_selection: some of them helped to choose among encoders, settings, checkpoints or seeds.
+        one_photo_per_person: no person is in it twice.
+    """
+
+    population: str
+    used_in_training: bool
+    used_in_selection: bool
+    one_photo_per_person: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Certificate:
+    """A bound on every attacker, and what it covers.
+
+    Attributes:
+        attribute: what is concealed.
+        measure, bound: the best attacker's accuracy, or balanced accuracy, is at most `bound`.
+        chance: what guessing without the release attains.
+        method: "noise mechanism" or "finite code".
+        inputs: what the attacker sees.
+        population: of whom it holds.
+        confidence: probability that the bound holds, over the draw of the audit set; 1 where none was needed.
+        jointly: how many certificates hold together with this confidence.
+        releases: how many different codes of one photo the attacker may have.
+        people: size of the audit set; 0 where none was needed.
+    """
+
+    attribute: str
+    measure: Measure
+    bound: float
+    chance: float
+    method: Literal["noise mechanism", "finite code"]
+    inputs: str
+    population: str
+    confidence: float
+    jointly: int
+    releases: int
+    people: int
+
+    def plain_words(self) -> str:
+        """What it says, for a reader who answers for privacy and not for mathematics."""
+        return " ".join([self._promise(), self._trust(), *self._limits()])
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field and the plain words, in types that `json` writes."""
+        return dataclasses.asdict(self) | {"plain_words": self.plain_words()}
+
+    def _promise(self) -> str:
+        share = "of the people" if self.measure == "accuracy" else "of the people, averaged over the groups,"
+        return (
+            f"Nobody who sees {self.inputs}, by any method known or unknown, tells {self.attribute} rightly for "
+            f"more than {_rounded_up(self.bound):.1f} % {share} where guessing attains {100 * self.chance:.1f} %."
+        )
+
+    def _trust(self) -> str:
+        if self.method == "noise mechanism":
+            return f"This follows from the noise alone, without any test, and holds for {self.population}."
+        together = f", together with {self.jointly - 1} other certificates," if self.jointly > 1 else ""
+        return (
+            f"This was measured on {self.people:,} people and holds for {self.population}{together} with a "
+            f"confidence of {100 * self.confidence:g} %."
+        )
+
+    def _limits(self) -> list[str]:
+        repeats = "one code" if self.releases == 1 else f"{self.releases} different codes"
+        return [
+            f"It covers {repeats} of a photo; different photos of one person count as different codes.",
+            "It does not cover someone who also has the photo or knows other things about the person, such as a name.",
+        ]
+
+
+def _rounded_up(bound: float) -> float:
+    """Per cent with one decimal; what is promised is never less than the bound."""
+    return min(math.ceil(1000 * bound - 1e-9) / 10, 100.0)
+
+
+def certify_noise_mechanism(
+    release: ReleaseDescription,
+    *,
+    attribute: str,
+    priors: np.ndarray,
+    measure: Measure = "balanced accuracy",
+    population: str = "any population",
+) -> Certificate:
+    """Certifies mean codes that are clipped to a ball before constant Gaussian noise is added.
+
+    No audit set is needed, and the bound holds for whatever computes the mean, even one trained on these very people.
+
+    Args:
+        priors: float [class_count], shares of the classes; for balanced accuracy only their number counts.
+        population: for accuracy, whose classes have these shares; balanced accuracy holds for any.
+
+    Raises:
+        CertificateRefusedError: the release is not of this kind, or has an open end.
+        ValueError: priors, radius or sigma are out of range.
+    """
+    _refuse_open_ends(release)
+    if release.kind != "gaussian":
+        raise CertificateRefusedError("the release is a finite code, without noise; use certify_finite_code")
+    if release.sigma is None:
+        raise CertificateRefusedError(
+            "sigma depends on the photo, so the noise itself can tell the attribute, and no floor under it prevents "
+            "that; add noise of one constant sigma"
+        )
+    if release.clip_radius is None:
+        raise CertificateRefusedError(
+            "the mean is not clipped before the noise is added, so two people's codes can be arbitrarily far apart; "
+            "clip its Euclidean norm"
+        )
+    class_shares = bounds.uniform_priors(len(priors)) if measure == "balanced accuracy" else np.asarray(priors)
+    releases = _different_codes(release)
+    return Certificate(
+        attribute=attribute,
+        measure=measure,
+        bound=bounds.noise_mechanism_accuracy(release.clip_radius, release.sigma, class_shares, releases),
+        chance=float(class_shares.max()),
+        method="noise mechanism",
+        inputs="the codes, or anything made from them without looking at the photo again",
+        population="any population" if measure == "balanced accuracy" else population,
+        confidence=1.0,
+        jointly=1,
+        releases=releases,
+        people=0,
+    )
+
+
+def certify_finite_code(
+    code_ids: np.ndarray,
+    labels: np.ndarray,
+    class_count: int,
+    *,
+    attribute: str,
+    release: ReleaseDescription,
+    audit_set: AuditSet,
+    measure: Measure = "balanced accuracy",
+    confidence: float = 0.95,
+    jointly: int = 1,
+) -> Certificate:
+    """Certifies a code of finitely many values from an audit set that the encoder has never met.
+
+    Args:
+        code_ids: int [N], which value of the code each person got.
+        labels: int [N], classes from 0 to class_count - 1, none missing.
+        jointly: how many certificates are issued from the same people: each gets an equal part of 1 - confidence
+            (Bonferroni), so that all of them hold together with `confidence`.
+
+    Raises:
+        CertificateRefusedError: the release is not finite or has an open end; the audit set took part in training or
+            selection or has a person twice; labels are missing; there are too few people.
+        ValueError: arrays of different lengths or of the wrong type, labels out of range, confidence not in (0, 1).
+    """
+    _refuse_open_ends(release)
+    _refuse_infinite(release)
+    _refuse_met_people(audit_set)
+    if jointly < 1:
+        raise ValueError(f"got jointly={jointly}; count this certificate too, so at least 1")
+    counts = _cell_counts(np.asarray(code_ids), np.asarray(labels), class_count)
+    each = 1 - (1 - confidence) / jointly
+    balanced = measure == "balanced accuracy"
+    bound = (bounds.finite_code_balanced_accuracy if balanced else bounds.finite_code_accuracy)(counts, each)
+    if bound >= 1:
+        raise CertificateRefusedError(
+            f"{len(code_ids)} people are too few for a code that took {len(counts)} values on them: the bound is 1, "
+            "which says nothing; use more people, or fewer values"
+        )
+    return Certificate(
+        attribute=attribute,
+        measure=measure,
+        bound=bound,
+        chance=1 / class_count if balanced else float(counts.sum(axis=0).max() / counts.sum()),
+        method="finite code",
+        inputs="the code, or anything made from it without looking at the photo again",
+        population=audit_set.population,
+        confidence=confidence,
+        jointly=jointly,
+        releases=1,
+        people=len(code_ids),
+    )
+
+
+def _refuse_open_ends(release: ReleaseDescription) -> None:
+    if release.kind == "mean":
+        raise CertificateRefusedError(
+            "the release is a deterministic mean code: its values can encode anything, and no finite number of people "
+            "shows that they do not; release clipped means with constant noise, or a finite code"
+        )
+    if release.neutral_depends_on_photo:
+        raise CertificateRefusedError(
+            "the neutral label was computed from the photo, so pictures tell the attribute through it whatever the "
+            "code is; decode every photo under the same label"
+        )
+    if not release.repeats_identical and release.releases_per_photo is None:
+        raise CertificateRefusedError(
+            "a photo can be encoded again and again with fresh noise, and averaging removes it; key the noise by a "
+            "hash of the photo and a secret, or limit the releases of a photo"
+        )
+
+
+def _refuse_infinite(release: ReleaseDescription) -> None:
+    if release.kind != "finite":
+        raise CertificateRefusedError(
+            "the code takes infinitely many values, of which any number of people shows too few; quantise it, or clip "
+            "the mean, add constant noise and use certify_noise_mechanism"
+        )
+    if _different_codes(release) > 1:
+        raise CertificateRefusedError(
+            f"{release.releases_per_photo} different codes of one photo tell more than the one that was measured; key "
+            "the noise so that repeats are identical, or certify the tuple of codes as one code"
+        )
+
+
+def _refuse_met_people(audit_set: AuditSet) -> None:
+    if audit_set.used_in_training or audit_set.used_in_selection:
+        part = "training" if audit_set.used_in_training else "selection"
+        raise CertificateRefusedError(
+            f"the audit set took part in {part}, so what is measured on it does not hold for other people; use people "
+            "that the encoder, and whoever chose it, have never met"
+        )
+    if not audit_set.one_photo_per_person:
+        raise CertificateRefusedError(
+            "the audit set has several photos of one person, so they are no independent draws; keep one of each"
+        )
+
+
+def _different_codes(release: ReleaseDescription) -> int:
+    return 1 if release.repeats_identical or release.releases_per_photo is None else release.releases_per_photo
+
+
+def _cell_counts(code_ids: np.ndarray, labels: np.ndarray, class_count: int) -> np.ndarray:
+    """int [cells, class_count]: people by value of the code that occurs, and class."""
+    if code_ids.ndim != 1 or code_ids.shape != labels.shape:
+        raise ValueError(
+            f"got codes of shape {code_ids.shape} and labels of shape {labels.shape}; expected [N] and [N]"
+        )
+    if not (np.issubdtype(code_ids.dtype, np.integer) and np.issubdtype(labels.dtype, np.integer)):
+        raise ValueError(f"got codes {code_ids.dtype} and labels {labels.dtype}; expected integers")
+    missing = int(np.sum(labels == MISSING_CLASS))
+    if missing:
+        raise CertificateRefusedError(
+            f"{missing} of {len(labels)} labels are missing, and whoever has none may be easier to read; leave these "
+            "people out and say in the population that it is those with a known label"
+        )
+    if len(labels) and not (labels.min() >= 0 and labels.max() < class_count):
+        raise ValueError(f"got labels from {labels.min()} to {labels.max()}; expected 0 to {class_count - 1}")
+    people = np.bincount(labels, minlength=class_count)
+    if people.min() < MIN_PEOPLE_PER_CLASS:
+        raise CertificateRefusedError(
+            f"got {people.tolist()} people by class; each class needs at least {MIN_PEOPLE_PER_CLASS}"
+        )
+    values, cells = np.unique(code_ids, return_inverse=True)
+    return np.bincount(cells * class_count + labels, minlength=len(values) * class_count).reshape(-1, class_count)

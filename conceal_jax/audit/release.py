@@ -1,0 +1,78 @@
+"""What is audited: all that a recipient gets of some people, checked on arrival."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+
+from conceal_jax.audit.attackers.cnn import require_pictures
+from conceal_jax.audit.examples import Posterior
+
+Source = Literal["originals", "codes", "pictures"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Release:
+    """All that recipients get of some people, and what the audit knows of them.
+
+    Attributes:
+        labels: int32 or float32 [N] by attribute.
+        codes: float32 [N, L], where codes are released.
+        pictures: uint8 [N, S, S, 3], where pictures are released; with codes, what a decoder at hand makes of them.
+        originals: the photos they were made from, uint8 [N, S, S, 3].
+        posterior: Gaussians that the codes were drawn from.
+        people: int [N], equal for photos that must not be on both sides: of one person, or duplicates; None if nobody
+            is known to be there twice.
+        persons_known: whether `people` tells who is on a photo, so that recognition can be measured.
+    """
+
+    labels: Mapping[str, np.ndarray]
+    codes: np.ndarray | None = None
+    pictures: np.ndarray | None = None
+    originals: np.ndarray | None = None
+    posterior: Posterior | None = None
+    people: np.ndarray | None = None
+    persons_known: bool = False
+
+    def __post_init__(self) -> None:
+        if self.codes is None and self.pictures is None:
+            raise ValueError("got neither codes nor pictures; give what is released")
+        if self.codes is not None:
+            require_codes(self.codes)
+        for pictures in (self.pictures, self.originals):
+            if pictures is not None:
+                require_pictures(pictures)
+        sizes = {
+            name: len(part) for name, part in {**vars(self), **self.labels}.items() if isinstance(part, np.ndarray)
+        }
+        if len(set(sizes.values())) > 1:
+            raise ValueError(f"got different numbers of people {sizes}; give one row for each person everywhere")
+
+    def __len__(self) -> int:
+        return len(next(iter(self.labels.values())))
+
+    def inputs(self, source: Source) -> np.ndarray:
+        """What is read, which must be there."""
+        inputs = {"originals": self.originals, "codes": self.codes, "pictures": self.pictures}[source]
+        assert inputs is not None
+        return inputs
+
+    def take(self, indices: np.ndarray) -> "Release":
+        """The release of some of the people."""
+        parts = {name: part[indices] for name, part in vars(self).items() if isinstance(part, np.ndarray)}
+        labels = {name: values[indices] for name, values in self.labels.items()}
+        posterior = self.posterior.take(indices) if self.posterior else None
+        return dataclasses.replace(self, labels=labels, posterior=posterior, **parts)
+
+
+def require_codes(codes: np.ndarray) -> None:
+    """Raises ValueError unless `codes` are finite numbers [N, L]."""
+    if codes.ndim != 2 or not np.issubdtype(codes.dtype, np.number):
+        raise ValueError(f"got codes {codes.dtype} {list(codes.shape)}; give one row of numbers for each person")
+    broken = int(np.sum(~np.isfinite(codes).all(axis=1)))
+    if broken:
+        raise ValueError(
+            f"{broken} of {len(codes)} codes hold NaN or infinity; no figure can be given: remove these people "
+            "or encode them again"
+        )

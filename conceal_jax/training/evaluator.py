@@ -1,0 +1,119 @@
+"""Evaluation while training: figures over the whole validation set, and a few pictures to look at."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import Array, PRNGKeyArray, PyTree, UInt8
+
+from conceal_jax.attributes import AttributeSet
+from conceal_jax.config import Config
+from conceal_jax.data.batches import evaluation_batches
+from conceal_jax.data.collection import Collection
+from conceal_jax.data.resident import Resident, load_resident
+from conceal_jax.models.vae import VAE
+from conceal_jax.runtime.compiler import compiler_options
+from conceal_jax.runtime.parallel import create_replicated, merge_devices, process_rows, shard_batch, whole
+from conceal_jax.training.autoencoder_step import Batch, evaluation_step
+from conceal_jax.training.metrics import Sums, merge_sums
+
+PREVIEW_PICTURES = 8
+
+
+def padded_batches(resident: Resident, batch_size: int) -> Iterator[Batch]:
+    """This process's share of the set in order, in batches of one size over all processes.
+
+    The mask is False on padding and on unreadable pictures.
+    """
+    size = len(resident.images)
+    for start in range(0, size, batch_size):
+        rows = start + process_rows(batch_size)
+        inside = rows < size
+        rows = np.minimum(rows, size - 1)
+        yield {
+            "image": resident.images[rows],
+            "labels": {name: values[rows] for name, values in resident.labels.items()},
+            "mask": resident.valid[rows] & inside,
+        }
+
+
+def ordered_batches(pictures: Resident | Collection, config: Config) -> Iterator[Any]:
+    """As `padded_batches`; those of a collection are decoded as they are needed."""
+    if isinstance(pictures, Resident):
+        return padded_batches(pictures, config.evaluation.batch_size)
+    return evaluation_batches(
+        pictures,
+        batch_size=config.evaluation.batch_size,
+        image_size=config.data.image_size,
+        crop=config.data.crop,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+
+
+class Evaluator:
+    """Measures parameters on a validation set, always with the same noise."""
+
+    def __init__(
+        self,
+        model: VAE,
+        attributes: AttributeSet,
+        validation: Resident | Collection,
+        config: Config,
+        mesh: Mesh,
+    ) -> None:
+        self._batches, self._mesh = partial(ordered_batches, validation, config), mesh
+        self._shown = _first_good(validation, config)
+        self._key = create_replicated(jax.random.key, mesh, np.uint32(config.seed))
+        step = partial(evaluation_step, model=model, attributes=attributes, objective=config.objective)
+
+        def global_step(params: PyTree, batch: Batch, index: Array, key: PRNGKeyArray) -> Sums:
+            return step(params, merge_devices(batch), jax.random.fold_in(key, index))
+
+        self._step = jax.jit(global_step, out_shardings=whole(mesh), compiler_options=compiler_options())
+        self._preview = jax.jit(partial(_preview, model=model, attributes=attributes), out_shardings=whole(mesh))
+
+    def figures(self, params: PyTree) -> dict[str, float]:
+        """Means over the validation set of reconstruction (nats), rate (nats), psnr_db and ssim; and its examples."""
+        sums: Sums | None = None
+        for index, batch in enumerate(self._batches()):
+            part = self._step(params, shard_batch(batch, self._mesh), np.int32(index), self._key)
+            sums = part if sums is None else merge_sums(sums, part)
+        assert sums is not None, "an empty validation set is refused when the collection is opened"
+        return {**sums.means(), "examples": float(sums.count)}
+
+    def pictures(self, params: PyTree) -> UInt8[np.ndarray, "row column height width channels"]:
+        """Rows of validation pictures: as they are, reconstructed, and concealed under the neutral label."""
+        return np.asarray(self._preview(params, self._shown.images, self._shown.labels, self._key))
+
+
+def _first_good(pictures: Resident | Collection, config: Config) -> Resident:
+    if not isinstance(pictures, Resident):
+        first = np.arange(min(len(pictures), config.evaluation.batch_size))
+        pictures = load_resident(pictures.take(first), config.data.image_size, config.data.crop)
+    good = np.flatnonzero(pictures.valid)[:PREVIEW_PICTURES]
+    labels = {name: values[good] for name, values in pictures.labels.items()}
+    return Resident(pictures.images[good], labels, pictures.valid[good])
+
+
+def _preview(
+    params: PyTree,
+    images: Array,
+    labels: dict[str, Array],
+    key: PRNGKeyArray,
+    *,
+    model: VAE,
+    attributes: AttributeSet,
+) -> Array:
+    originals = images.astype(jnp.float32) / 255.0
+    noise = jax.random.normal(key, (len(images), model.latent_dim))
+    neutral = jnp.broadcast_to(attributes.neutral_vector(), (len(images), attributes.width))
+    concealed: list[Any] = [
+        model.apply({"params": params}, originals, label_vectors, noise, method="conceal")
+        for label_vectors in (attributes.encode(labels), neutral)
+    ]
+    return jnp.round(jnp.stack([originals, *concealed]) * 255.0).astype(jnp.uint8)
