@@ -18,7 +18,7 @@ from conceal_jax.training.state import create_optimizer, create_state
 
 NETWORKS: dict[str, dict[str, str]] = {
     "default": {},
-    "classical": {"model.network": "classical", "model.widths": "(32, 64, 128, 256, 512)"},
+    "convolutional": {"model.network": "convolutional", "model.widths": "(32, 64, 128, 256, 512)"},
 }
 """What they change of a configuration."""
 
@@ -48,7 +48,7 @@ def training_set_size(config: Config) -> int:
 
 
 class Training:
-    """Steps of the first stage, fed and summed up as the training loop does."""
+    """Steps of the autoencoder's stage, fed and summed up as the training loop does."""
 
     def __init__(self, config: Config) -> None:
         model, mesh = create_model(config, censored=False), create_mesh()

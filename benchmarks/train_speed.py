@@ -7,7 +7,7 @@ project's own training step, fed from memory as the training loop does, and its 
 `channels_last` and fused AdamW, its allocator set as suits it best, and as it comes. The peak is a float32 product,
 the faster of both frameworks, in processes of the same rounds. FLOPs are XLA's count for the compiled training step
 (`cost_analysis`): two for each multiplication and addition of a matrix product or convolution, none where a factor is
-padding, and one for any other operation. The classical network is always there in PyTorch, to compare with.
+padding, and one for any other operation. The convolutional network is always there in PyTorch, to compare with.
 """
 
 import argparse
@@ -88,9 +88,9 @@ def _variants(options: argparse.Namespace) -> dict[str, Callable[[], Mapping[str
     variants["torch_as_it_comes"] = partial(torch, allocator="as-it-comes")
     if options.compile:
         variants["torch_compiled"] = partial(torch, compile=True)
-    if options.network != "classical":
-        classical = shape_arguments(options, network="classical")
-        variants["torch_classical"] = partial(_measure, classical, "train", "encode", framework="torch")
+    if options.network != "convolutional":
+        convolutional = shape_arguments(options, network="convolutional")
+        variants["torch_convolutional"] = partial(_measure, convolutional, "train", "encode", framework="torch")
     return dict(variants)
 
 

@@ -77,7 +77,7 @@ class ModelConfig(CodeConfig):
     """The variational autoencoder; its code is the first code where a censor makes another of it.
 
     Attributes:
-        network: "patch", or "classical": 3x3 convolutions of stride 2, one for each width, to compare with.
+        network: "patch", or "convolutional": 4x4 convolutions of stride 2, one for each width.
         patch: side in pixels of the patches the encoder starts from; the finest feature map is image_size / patch.
         widths: channels of the feature maps, finest first; each is half as wide and high as the one before.
         blocks: residual blocks at each resolution, finest first. Like `patch` and `remat`, of the patch network only.
@@ -87,7 +87,7 @@ class ModelConfig(CodeConfig):
             and less memory where the compiler's schedule lets it be.
     """
 
-    network: Literal["patch", "classical"] = "patch"
+    network: Literal["patch", "convolutional"] = "patch"
     patch: int = 4
     widths: tuple[int, ...] = (64, 128, 256)
     blocks: tuple[int, ...] = (0, 0, 0)
@@ -102,24 +102,18 @@ class ObjectiveConfig:
     Attributes:
         likelihood: of a pixel in [0, 1] given the decoded picture.
         scale: standard deviation ("gaussian") or diversity ("laplace") of a pixel.
-        learn_scale: learn the scale, from this starting value.
         beta: weight of the rate; the starting value when a rate target is set.
         warmup_steps: beta rises linearly from 0 over so many steps.
-        free_nats: rate per latent dimension that costs nothing.
         rate_target: nats; when set, beta becomes a Lagrange multiplier that holds the rate there.
-        multiplier_rate: step size of that multiplier's logarithm.
         recognition: nats for each full skill with which a concealed attribute is recognised in the first stage's codes,
             for the censor to know what it has to take out; 0 leaves recognition out.
     """
 
     likelihood: Literal["gaussian", "laplace", "bernoulli"] = "gaussian"
     scale: float = 0.1
-    learn_scale: bool = False
     beta: float = 4.0
     warmup_steps: int = 0
-    free_nats: float = 0.0
     rate_target: float | None = None
-    multiplier_rate: float = 0.01
     recognition: float = 0.0
 
 

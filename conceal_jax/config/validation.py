@@ -55,7 +55,7 @@ def validate(config: Config) -> Config:
         f"model.widths={model.widths}; give one or more multiples of 8 (the normalisation works on groups of 8)",
     )
     require(
-        model.network == "classical" or (len(model.blocks) == len(model.widths) and min(model.blocks) >= 0),
+        model.network == "convolutional" or (len(model.blocks) == len(model.widths) and min(model.blocks) >= 0),
         f"model.blocks={model.blocks} with model.widths={model.widths}; give one number, 0 or more, for each width",
     )
     require(
@@ -64,10 +64,6 @@ def validate(config: Config) -> Config:
         f"{halvings} times with 2 or more pixels left; use fewer model.widths or a smaller model.patch",
     )
     require(objective.scale > 0, f"objective.scale={objective.scale}; it must be above 0, such as 0.1")
-    require(
-        not (objective.learn_scale and objective.likelihood == "bernoulli"),
-        "objective.learn_scale=True with likelihood='bernoulli', which has no scale; set one of them otherwise",
-    )
     require(
         objective.rate_target is None or objective.rate_target > 0,
         f"objective.rate_target={objective.rate_target}; give nats above 0, or None for a fixed beta",
@@ -139,8 +135,6 @@ _LOWER_BOUNDS = (
     ("model", "patch", 1),
     ("objective", "beta", 0),
     ("objective", "warmup_steps", 0),
-    ("objective", "free_nats", 0),
-    ("objective", "multiplier_rate", 0),
     ("objective", "recognition", 0),
     ("censor", "steps", 0),
     ("censor", "batch_size", 1),

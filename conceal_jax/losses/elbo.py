@@ -16,26 +16,25 @@ PerExample = Float[Array, " batch"]
 Number = float | Float[Array, ""]
 """May be traced."""
 
-
-def gaussian_nll(images: Pictures, logits: Pictures, log_scale: Float[Array, ""]) -> PerExample:
-    """Negative log-likelihood of pictures under N(sigmoid(logits), exp(log_scale)^2), summed over pixels.
-
-    With a learned scale this is the sigma-VAE of Rybkin et al. 2021 (arXiv 2006.13202).
-    """
-    # Scaled after the sum, which a step computes once for this and for its PSNR.
-    squares = _sum_pixels(jnp.square(images - jax.nn.sigmoid(logits)))
-    return 0.5 * squares * jnp.exp(-2.0 * log_scale) + images[0].size * (log_scale + 0.5 * np.log(2 * np.pi))
+MULTIPLIER_RATE = 0.01
+"""Step size of dual ascent on the logarithm of the rate's weight."""
 
 
-def laplace_nll(images: Pictures, logits: Pictures, log_scale: Float[Array, ""]) -> PerExample:
-    """Negative log-likelihood under a Laplace distribution around sigmoid(logits) with diversity exp(log_scale)."""
-    error = jnp.abs(images - jax.nn.sigmoid(logits)) * jnp.exp(-log_scale)
-    return _sum_pixels(error + log_scale + np.log(2.0))
+def gaussian_nll(images: Pictures, logits: Pictures, scale: float) -> PerExample:
+    """Negative log-likelihood of pictures under N(sigmoid(logits), scale^2), summed over pixels."""
+    squares = _sum_pixels(jnp.square((images - jax.nn.sigmoid(logits)) / scale))
+    return 0.5 * squares + images[0].size * np.log(scale * np.sqrt(2 * np.pi))
 
 
-def bernoulli_nll(images: Pictures, logits: Pictures, log_scale: Float[Array, ""]) -> PerExample:
+def laplace_nll(images: Pictures, logits: Pictures, scale: float) -> PerExample:
+    """Negative log-likelihood under a Laplace distribution around sigmoid(logits) with diversity `scale`."""
+    errors = _sum_pixels(jnp.abs(images - jax.nn.sigmoid(logits)) / scale)
+    return errors + images[0].size * np.log(2 * scale)
+
+
+def bernoulli_nll(images: Pictures, logits: Pictures, scale: float) -> PerExample:
     """Cross-entropy of pixels in [0, 1] taken as probabilities; the scale plays no part."""
-    del log_scale
+    del scale
     return _sum_pixels(jax.nn.softplus(logits) - images * logits)
 
 
@@ -47,15 +46,11 @@ def objective_terms(output: Output, images: Pictures, config: ObjectiveConfig) -
 
     Returns:
         reconstruction: negative log-likelihood in nats.
-        rate: in nats, as it is.
-        charged_rate: what is paid for: each dimension's rate above the free nats, plus the free nats
-            (Kingma et al. 2016, per example).
+        rate: in nats.
     """
-    rates = output.rates
     return {
-        "reconstruction": LIKELIHOODS[config.likelihood](images, output.logits, output.log_scale),
-        "rate": rates.sum(axis=-1),
-        "charged_rate": jnp.maximum(rates, config.free_nats).sum(axis=-1),
+        "reconstruction": LIKELIHOODS[config.likelihood](images, output.logits, config.scale),
+        "rate": output.rates.sum(axis=-1),
     }
 
 
@@ -74,11 +69,11 @@ def rate_weight(
 
 def objective_value(terms: dict[str, PerExample], weight: Float[Array, ""]) -> PerExample:
     """The per-example objective in nats."""
-    return terms["reconstruction"] + weight * terms["charged_rate"]
+    return terms["reconstruction"] + weight * terms["rate"]
 
 
 def update_multiplier(
-    log_beta: Float[Array, ""], mean_rate: Float[Array, ""], rate_target: Number | None, multiplier_rate: float
+    log_beta: Float[Array, ""], mean_rate: Float[Array, ""], rate_target: Number | None
 ) -> Float[Array, ""]:
     """One step of dual ascent on log beta: it rises while the rate lies above its target (Rezende and Viola 2018).
 
@@ -87,7 +82,7 @@ def update_multiplier(
     if rate_target is None:
         return log_beta
     excess = jnp.clip(mean_rate / rate_target - 1.0, -1.0, 1.0)
-    return log_beta + multiplier_rate * excess
+    return log_beta + MULTIPLIER_RATE * excess
 
 
 def _sum_pixels(values: Pictures) -> PerExample:

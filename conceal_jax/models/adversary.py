@@ -1,4 +1,4 @@
-"""Readers of codes that train along with the model, for it to be taught by what they find."""
+"""Adversaries: perceptrons that read labels from codes and train along with the censor, which learns to defeat them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from conceal_jax.attributes import MISSING_CLASS, Attribute, Categorical, LabelArray
 
 MAX_CLASS_WEIGHT = 10.0
-"""A class so rare that balance would let it count more than this in every example counts less than the others."""
+"""A class so rare that balancing would weight it more than this keeps this weight."""
 
 
 class AdversaryEnsemble(nn.Module):

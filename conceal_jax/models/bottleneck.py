@@ -1,9 +1,6 @@
-"""Bottlenecks: narrow, noisy codes, and the labels that join them after sampling.
+"""Bottlenecks: narrow, noisy codes, and what can be certified of them.
 
-Because the decoder is given the labels for free, spending the latent's scarce capacity on them does not pay
-(Hanukoglu et al. 2019, arXiv 1909.09156).
-
-A bottleneck is a value without parameters of its own, a pytree: its numbers may be traced, mapped over and
+A bottleneck is a value without parameters of its own, a pytree: its numeric fields may be traced, mapped over and
 differentiated by; its other fields are shapes. One of your own is a subclass of `Bottleneck` and a call of `register`.
 """
 
@@ -23,9 +20,6 @@ from conceal_jax.config import CodeConfig
 
 LOG_VARIANCE_BOUND = 8.0
 """Log-variances stay within +-8 (deviations from 0.018 to 55), so that neither the noise nor the rate can overflow."""
-
-LABEL_GAIN = 4.0
-"""Labels reach the decoder this much larger, so that it learns to use them before the latent has taken their place."""
 
 ROUNDING = 1e-6
 """Share of the radius that clipping leaves for the errors of float32 norms."""
@@ -68,7 +62,7 @@ class Bottleneck(flax.struct.PyTreeNode, abc.ABC):
 
     @property
     def statistics_dim(self) -> int:
-        """How many numbers of each photo the encoder hands over; by default two for each number of the code."""
+        """How many statistics of each photo the encoder computes; by default two for each dimension of the code."""
         return 2 * self.latent_dim
 
     @abc.abstractmethod
@@ -80,7 +74,7 @@ class Bottleneck(flax.struct.PyTreeNode, abc.ABC):
         return posterior.mean + jnp.exp(0.5 * posterior.log_variance) * noise
 
     def rate(self, posterior: Posterior) -> Float[Array, "batch latent"]:
-        """What a code tells of its photo at the most: the KL of each of its numbers from a fixed prior, in nats."""
+        """What a code reveals of its photo at most: the KL of each dimension from a fixed prior, in nats."""
         return rate_per_dimension(posterior)
 
     def mechanism(self) -> Mechanism:
@@ -121,7 +115,7 @@ class ClippedMean(Bottleneck):
 
     @property
     def sigma(self) -> Any:
-        """The deviation of every number's noise."""
+        """Standard deviation of the noise of every dimension."""
         return self.noise * self.radius
 
     def posterior(self, statistics: Float[Array, "batch statistics"]) -> Posterior:
@@ -132,7 +126,7 @@ class ClippedMean(Bottleneck):
         return Posterior(clipped, jnp.full_like(clipped, 2 * jnp.log(self.sigma)))
 
     def mechanism(self) -> Mechanism:
-        """Constant noise on a bounded mean, of which a certificate needs no people."""
+        """Constant noise on a bounded mean: a certificate needs no people."""
         return Mechanism("gaussian", self.radius, self.sigma)
 
 
@@ -140,7 +134,7 @@ class FiniteCode(Gaussian):
     """Gaussian codes rounded to finitely many values (finite scalar quantisation, see `quantise`).
 
     Attributes:
-        levels: how many values each number of a code can take.
+        levels: how many values each dimension of a code can take.
     """
 
     levels: tuple[int, ...] = flax.struct.field(pytree_node=False)
@@ -150,19 +144,19 @@ class FiniteCode(Gaussian):
         return quantise(super().sample(posterior, noise), self.levels)
 
     def rate(self, posterior: Posterior) -> Float[Array, "batch latent"]:
-        """The KL of a number's cell from equal chances of all cells: log(levels) minus the entropy of the cell.
+        """The KL of a dimension's cell from equal chances of all cells: log(levels) minus the entropy of the cell.
 
         Equal chances are what N(0, 1) gives to the cells, so this is never above the KL before rounding.
         """
         deviation = jnp.exp(0.5 * posterior.log_variance)
         below = jax.scipy.stats.norm.cdf((_edges(self.levels) - posterior.mean[..., None]) / deviation[..., None])
-        # A number of fewer levels than others has empty cells.
+        # A dimension of fewer levels than others has empty cells.
         chances = jnp.maximum(jnp.diff(below, axis=-1), LEAST_CHANCE)
         entropy = -jnp.sum(chances * jnp.log(chances), axis=-1)
         return jnp.maximum(np.log(self.levels).astype(np.float32) - entropy, 0.0)
 
     def mechanism(self) -> Mechanism:
-        """Finitely many values: people that the encoder never met can certify something of them."""
+        """Finitely many values: held-out people suffice for a certificate."""
         return Mechanism("finite")
 
 
@@ -195,7 +189,7 @@ def create_bottleneck(code: CodeConfig) -> Bottleneck:
 
 
 class BottleneckLayer(nn.Module):
-    """A bottleneck behind the dense layer that computes its statistics, and the labels that join its codes.
+    """A bottleneck behind the dense layer that computes its statistics.
 
     Attributes:
         code: the bottleneck.
@@ -210,12 +204,6 @@ class BottleneckLayer(nn.Module):
         """q(z|x), in float32 whatever the features are."""
         return self.code.posterior(self.statistics(features.astype(jnp.float32)))
 
-    def join(
-        self, codes: Float[Array, "batch latent"], label_vectors: Float[Array, "batch labels"]
-    ) -> Float[Array, "batch joined"]:
-        """[z ; c]: what the decoder reads, the labels with a gain of `LABEL_GAIN`."""
-        return jnp.concatenate([codes, LABEL_GAIN * label_vectors], axis=-1)
-
 
 def rate_per_dimension(posterior: Posterior) -> Float[Array, "batch latent"]:
     """KL(q(z|x) || N(0, I)) of each latent dimension in nats (Kingma and Welling 2014, appendix B)."""
@@ -224,7 +212,7 @@ def rate_per_dimension(posterior: Posterior) -> Float[Array, "batch latent"]:
 
 
 def quantise(codes: Float[Array, "batch latent"], levels: tuple[int, ...]) -> Float[Array, "batch latent"]:
-    """Each number's nearest of as many values as its level says; as many of N(0, 1) fall to each.
+    """The nearest of as many values as each dimension has levels; N(0, 1) gives all values equal chances.
 
     Finite scalar quantisation (Mentzer et al. 2023, arXiv 2309.15505) in quantiles of the prior. The values are the
     medians of their cells. Gradients pass as if nothing had been rounded.

@@ -1,7 +1,7 @@
-"""The censor: a small VAE on the codes of another one, that leaves out what they tell of the concealed attributes.
+"""The censor: a small VAE on the autoencoder's codes that leaves out what they leak of the concealed attributes.
 
-The first codes hold all that the picture needs; between them and the released code lie perceptrons alone, so that
-adversaries can be met thousands of times in the time that one pass over the pictures takes.
+The autoencoder's codes hold all that the picture needs. Between them and the released code lie perceptrons alone, so
+that the censor meets its adversaries thousands of times while one pass over the pictures takes place.
 """
 
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from conceal_jax.models.bottleneck import BottleneckLayer, Posterior
+from conceal_jax.models.join_labels import join_labels
 
 
 class Features(nn.Module):
@@ -31,7 +32,7 @@ class Features(nn.Module):
 
 
 class Recognition(nn.Module):
-    """A perceptron that reads the concealed labels from first codes: a censor can take out only what it sees.
+    """A perceptron that predicts the concealed labels from uncensored codes, so that the censor knows what to remove.
 
     Attributes:
         parts: length of each attribute's part of the label vector.
@@ -42,47 +43,49 @@ class Recognition(nn.Module):
     width: int = 256
 
     @nn.compact
-    def __call__(self, first: Float[Array, "batch first"]) -> Float[Array, "batch labels"]:
+    def __call__(self, uncensored: Float[Array, "batch uncensored"]) -> Float[Array, "batch labels"]:
         """Logits of the label vector."""
-        hidden = nn.silu(nn.LayerNorm()(nn.Dense(self.width)(first)))
+        hidden = nn.silu(nn.LayerNorm()(nn.Dense(self.width)(uncensored)))
         return nn.Dense(sum(self.parts))(hidden)
 
-    def probabilities(self, first: Float[Array, "batch first"]) -> Float[Array, "batch labels"]:
+    def probabilities(self, uncensored: Float[Array, "batch uncensored"]) -> Float[Array, "batch labels"]:
         """The label vector that is expected."""
-        parts = jnp.split(self(first), np.cumsum(self.parts)[:-1], axis=-1)
+        parts = jnp.split(self(uncensored), np.cumsum(self.parts)[:-1], axis=-1)
         return jnp.concatenate([jax.nn.softmax(part) for part in parts], axis=-1)
 
 
 class Censor(nn.Module):
-    """First codes to the posterior of released codes, and released codes with labels back to first codes.
+    """Uncensored codes to the posterior of released codes, and released codes with labels back to uncensored ones.
 
     Attributes:
         bottleneck: of the released codes.
         width: hidden units.
-        first_dim: length of the first codes.
+        uncensored_dim: length of the uncensored codes.
     """
 
     bottleneck: BottleneckLayer
     width: int
-    first_dim: int
+    uncensored_dim: int
 
     def setup(self) -> None:
         self.encoder = Features(self.width)
-        self.decoder = nn.Sequential([Features(self.width), nn.Dense(self.first_dim)])
+        self.decoder = nn.Sequential([Features(self.width), nn.Dense(self.uncensored_dim)])
 
     def __call__(
         self,
-        first: Float[Array, "batch first"],
+        uncensored: Float[Array, "batch uncensored"],
         recognised: Float[Array, "batch recognised"],
         label_vectors: Float[Array, "batch labels"],
         noise: Float[Array, "batch latent"],
-    ) -> Float[Array, "batch first"]:
-        """First codes as they are after encoding, sampling, and decoding under the labels."""
-        return self.decode(self.sample(self.encode(first, recognised), noise), label_vectors)
+    ) -> Float[Array, "batch uncensored"]:
+        """Uncensored codes after encoding, sampling, and decoding under the labels."""
+        return self.decode(self.sample(self.encode(uncensored, recognised), noise), label_vectors)
 
-    def encode(self, first: Float[Array, "batch first"], recognised: Float[Array, "batch recognised"]) -> Posterior:
-        """The posterior of the released codes of first codes, and of what is recognised in them."""
-        return self.bottleneck.posterior(self.encoder(jnp.concatenate([first, recognised], axis=-1)))
+    def encode(
+        self, uncensored: Float[Array, "batch uncensored"], recognised: Float[Array, "batch recognised"]
+    ) -> Posterior:
+        """The posterior of the released codes, given uncensored codes and what is recognised in them."""
+        return self.bottleneck.posterior(self.encoder(jnp.concatenate([uncensored, recognised], axis=-1)))
 
     def sample(self, posterior: Posterior, noise: Float[Array, "batch latent"]) -> Float[Array, "batch latent"]:
         """Released codes, drawn with noise from N(0, I)."""
@@ -90,7 +93,7 @@ class Censor(nn.Module):
 
     def decode(
         self, codes: Float[Array, "batch latent"], label_vectors: Float[Array, "batch labels"]
-    ) -> Float[Array, "batch first"]:
-        """First codes that released codes stand for under labels."""
-        decoded: Any = self.decoder(self.bottleneck.join(codes, label_vectors))
+    ) -> Float[Array, "batch uncensored"]:
+        """Uncensored codes that released codes stand for under labels."""
+        decoded: Any = self.decoder(join_labels(codes, label_vectors))
         return decoded

@@ -1,12 +1,10 @@
-"""The decoder: a code joined with labels to a picture."""
-
-import itertools
+"""The decoder of the patch network: a code joined with labels to a picture."""
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from conceal_jax.models.layers import Dense, GroupNorm, depth_to_space, on_grid, residual_block
+from conceal_jax.models.layers import ResidualBlocks, depth_to_space, group_norm
 
 
 class Decoder(nn.Module):
@@ -29,16 +27,13 @@ class Decoder(nn.Module):
     @nn.compact
     def __call__(self, joined: Float[Array, "batch joined"]) -> Float[Array, "batch height width channels"]:
         """Logits of the picture, float32; their sigmoid lies in [0, 1]."""
-        names = map("ResidualBlock_{}".format, itertools.count())
-        halvings, batch = len(self.widths) - 1, joined.shape[0]
-        side = self.image_size // (self.patch * 2**halvings)
-        hidden = Dense(side * side * self.widths[-1], self.dtype)(joined.astype(self.dtype))
+        side = self.image_size // (self.patch * 2 ** (len(self.widths) - 1))
+        hidden = nn.Dense(side * side * self.widths[-1], dtype=self.dtype)(joined)
+        hidden = hidden.reshape(-1, side, side, self.widths[-1])
         for level in reversed(range(len(self.widths))):
-            hidden = hidden.reshape(batch, -1, self.widths[level])
-            layers = [residual_block(self.remat)(self.dtype, name=next(names)) for _ in range(self.blocks[level])]
-            hidden = on_grid(layers, hidden, side)
+            hidden = ResidualBlocks(self.blocks[level], self.dtype, self.remat)(hidden)
             if level:
-                hidden = Dense(4 * self.widths[level - 1], self.dtype)(hidden)
-        hidden = Dense(self.patch**2 * self.channels, self.dtype)(nn.silu(GroupNorm()(hidden)))
-        pictures = depth_to_space(hidden.reshape(batch, side, side, -1), *(2,) * halvings, self.patch)
-        return pictures.astype(jnp.float32)
+                hidden = depth_to_space(nn.Dense(4 * self.widths[level - 1], dtype=self.dtype)(hidden), 2)
+        hidden = nn.silu(group_norm(self.dtype)(hidden))
+        hidden = nn.Dense(self.patch**2 * self.channels, dtype=self.dtype)(hidden)
+        return depth_to_space(hidden, self.patch).astype(jnp.float32)

@@ -4,15 +4,15 @@ import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from conceal_jax.config import Config
 from conceal_jax.models.bottleneck import Bottleneck, BottleneckLayer, Posterior, create_bottleneck
 from conceal_jax.models.censor import Censor, Recognition
-from conceal_jax.models.classical import ClassicalDecoder, ClassicalEncoder
+from conceal_jax.models.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
 from conceal_jax.models.decoder import Decoder
 from conceal_jax.models.encoder import Encoder
+from conceal_jax.models.join_labels import join_labels
 
 
 class Output(flax.struct.PyTreeNode):
@@ -20,10 +20,9 @@ class Output(flax.struct.PyTreeNode):
 
     Attributes:
         posterior: of the released codes.
-        rates: of each of their numbers, in nats.
+        rates: of each dimension, in nats.
         codes: sampled.
         logits: of the decoded pictures.
-        log_scale: of a pixel's likelihood.
         recognised: logits of the label vector, read from the codes; None where nothing reads them.
     """
 
@@ -31,7 +30,6 @@ class Output(flax.struct.PyTreeNode):
     rates: Float[Array, "batch latent"]
     codes: Float[Array, "batch latent"]
     logits: Float[Array, "batch height width channels"]
-    log_scale: Float[Array, ""]
     recognised: Float[Array, "batch labels"] | None = None
 
 
@@ -40,8 +38,6 @@ class VAE(nn.Module):
 
     Attributes:
         encoder, bottleneck, decoder: its parts; any modules that take and return what `Encoder` and `Decoder` do.
-        scale: of a pixel's likelihood; the starting value when learned.
-        learn_scale: whether the logarithm of the scale is a parameter.
         censor: between the bottleneck and the released code; without one, the bottleneck's codes are released.
         recognition: reads labels from codes before the censor; it is trained where there is no censor yet.
     """
@@ -49,8 +45,6 @@ class VAE(nn.Module):
     encoder: nn.Module
     bottleneck: BottleneckLayer
     decoder: nn.Module
-    scale: float = 0.1
-    learn_scale: bool = False
     censor: Censor | None = None
     recognition: Recognition | None = None
 
@@ -64,12 +58,6 @@ class VAE(nn.Module):
         """Length of a released code."""
         return self.released.latent_dim
 
-    def setup(self) -> None:
-        start = float(np.log(self.scale))
-        self.log_scale = (
-            self.param("log_scale", nn.initializers.constant(start), ()) if self.learn_scale else jnp.float32(start)
-        )
-
     def __call__(
         self,
         images: Float[Array, "batch height width channels"],
@@ -81,15 +69,17 @@ class VAE(nn.Module):
         codes = self.sample(posterior, noise)
         rates = self.released.rate(posterior)
         recognised = None if self.recognition is None or self.censor is not None else self.recognition(codes)
-        return Output(posterior, rates, codes, self._logits(codes, label_vectors), self.log_scale, recognised)
+        return Output(posterior, rates, codes, self._logits(codes, label_vectors), recognised)
 
     def encode(self, images: Float[Array, "batch height width channels"]) -> Posterior:
         """q(z|x) of pictures in [0, 1]."""
-        first = self.encode_first(images)
-        return first if self.censor is None else self.censor.encode(first.mean, self.recognise(first.mean))
+        posterior = self.encode_uncensored(images)
+        if self.censor is None:
+            return posterior
+        return self.censor.encode(posterior.mean, self.recognise(posterior.mean))
 
-    def encode_first(self, images: Float[Array, "batch height width channels"]) -> Posterior:
-        """What the censor's codes are made from: the bottleneck's own posterior of pictures in [0, 1]."""
+    def encode_uncensored(self, images: Float[Array, "batch height width channels"]) -> Posterior:
+        """The bottleneck's own posterior of pictures in [0, 1], from which a censor makes the released code's."""
         return self.bottleneck.posterior(self.encoder(images))
 
     def sample(self, posterior: Posterior, noise: Float[Array, "batch latent"]) -> Float[Array, "batch latent"]:
@@ -111,16 +101,16 @@ class VAE(nn.Module):
         """Pictures in [0, 1] that show the given pictures under other, for example neutral, labels."""
         return self.decode(self.sample(self.encode(images), noise), label_vectors)
 
-    def recognise(self, first: Float[Array, "batch first"]) -> Float[Array, "batch recognised"]:
-        """The label vector that first codes let expect, for the censor; empty where nothing recognises it."""
+    def recognise(self, uncensored: Float[Array, "batch uncensored"]) -> Float[Array, "batch recognised"]:
+        """The label vector predicted from uncensored codes, for the censor; empty without recognition."""
         # A slice, so that the number of pictures may be unknown, as in exported programs.
-        return first[:, :0] if self.recognition is None else self.recognition.probabilities(first)
+        return uncensored[:, :0] if self.recognition is None else self.recognition.probabilities(uncensored)
 
     def _logits(
         self, codes: Float[Array, "batch latent"], label_vectors: Float[Array, "batch labels"]
     ) -> Float[Array, "batch height width channels"]:
-        first = codes if self.censor is None else self.censor.decode(codes, label_vectors)
-        return self.decoder(self.bottleneck.join(first, label_vectors))
+        uncensored = codes if self.censor is None else self.censor.decode(codes, label_vectors)
+        return self.decoder(join_labels(uncensored, label_vectors))
 
 
 def create_model(config: Config, *, censored: bool = True) -> VAE:
@@ -128,7 +118,7 @@ def create_model(config: Config, *, censored: bool = True) -> VAE:
 
     Args:
         config: of a run.
-        censored: False leaves the censor out, as the first stage of training does; otherwise there is one if the
+        censored: False leaves the censor out, as the autoencoder's stage does; otherwise there is one if the
             configuration trains one.
     """
     encoder, decoder = _create_network(config)
@@ -136,8 +126,6 @@ def create_model(config: Config, *, censored: bool = True) -> VAE:
         encoder=encoder,
         bottleneck=BottleneckLayer(create_bottleneck(config.model)),
         decoder=decoder,
-        scale=config.objective.scale,
-        learn_scale=config.objective.learn_scale,
         censor=create_censor(config) if censored and config.censor.steps else None,
         recognition=create_recognition(config),
     )
@@ -145,8 +133,8 @@ def create_model(config: Config, *, censored: bool = True) -> VAE:
 
 def _create_network(config: Config) -> tuple[nn.Module, nn.Module]:
     model, dtype, size = config.model, _activation_dtype(config.model.dtype), config.data.image_size
-    if model.network == "classical":
-        return ClassicalEncoder(model.widths, dtype), ClassicalDecoder(size, model.widths, dtype)
+    if model.network == "convolutional":
+        return ConvolutionalEncoder(model.widths, dtype), ConvolutionalDecoder(size, model.widths, dtype)
     settings = (model.patch, model.widths, model.blocks, dtype, model.remat)
     return Encoder(*settings), Decoder(size, *settings)
 
@@ -164,7 +152,7 @@ def create_censor(config: Config) -> Censor:
 
 
 def create_recognition(config: Config) -> Recognition | None:
-    """What recognises labels in first codes, if the configuration pays for it."""
+    """What predicts labels from uncensored codes, if the configuration pays for it."""
     if not config.objective.recognition:
         return None
     return Recognition(tuple(spec.width for spec in config.attributes.concealed))

@@ -18,7 +18,6 @@ from conceal_jax.models.bottleneck import Posterior
 from conceal_jax.models.vae import VAE
 from conceal_jax.runtime.collectives import device_count, example_noise, gathered, psum
 from conceal_jax.training.accumulation import accumulated_gradients
-from conceal_jax.training.clipping import global_norm
 from conceal_jax.training.metrics import Sums, masked_sums, psnr, ssim
 from conceal_jax.training.parameters import joined
 from conceal_jax.training.state import TrainState, updated
@@ -99,13 +98,13 @@ def train_step(
     # Each share was divided by the global count, so that the sum over devices is the mean over all examples.
     gradients = psum(gradients, axis_name)
     per_example = {
-        **{name: value for name, value in terms.items() if name != "charged_rate"},
+        **terms,
         "rate_weight": jnp.broadcast_to(weight, mask.shape),
-        "gradient_norm": jnp.broadcast_to(global_norm(gradients), mask.shape),
+        "gradient_norm": jnp.broadcast_to(optax.tree.norm(gradients), mask.shape),
     }
     sums = masked_sums(per_example, mask, state.step, axis_name)
     mean_rate = sums.totals["rate"] / jnp.maximum(sums.count, 1.0)
-    log_beta = update_multiplier(state.log_beta, mean_rate, rate_target, objective.multiplier_rate)
+    log_beta = update_multiplier(state.log_beta, mean_rate, rate_target)
     return updated(state, gradients, optimizer, ema_decay).replace(log_beta=log_beta), sums
 
 

@@ -20,7 +20,6 @@ from conceal_jax.models.vae import create_model
 from conceal_jax.runtime.collectives import device_count, example_noise, gathered, psum
 from conceal_jax.runtime.parallel import Step
 from conceal_jax.training.autoencoder_step import bind_charge
-from conceal_jax.training.clipping import global_norm
 from conceal_jax.training.metrics import Sums, masked_sums
 from conceal_jax.training.state import TrainState, updated
 
@@ -84,19 +83,17 @@ def censor_step(
         terms["loss"] = per_example + closed
         total = jnp.sum(jnp.where(mask, per_example, 0.0)) / count + closed / device_count(axis_name)
         # Per number, so that learning rate and clipping mean the same whatever a code's length is.
-        return total / censor.first_dim, terms
+        return total / censor.uncensored_dim, terms
 
     gradients, terms = jax.grad(loss, has_aux=True)(state.params)
     gradients = psum(gradients, axis_name)
-    shown = {"rate_weight": weight, "gradient_norm": global_norm(gradients)}
+    shown = {"rate_weight": weight, "gradient_norm": optax.tree.norm(gradients)}
     terms |= {name: jnp.broadcast_to(value, mask.shape) for name, value in shown.items()}
     sums = masked_sums(terms, mask, state.step, axis_name)
     if adversary is not None:
         skills = jnp.stack([sums.totals[f"skill_{spec.name}"] for spec in attributes.concealed]) / count
         adversary = adversaries.raised(adversaries.restart(adversary, read, state.step, state.key(8)), skills)
-    log_beta = update_multiplier(
-        state.log_beta, sums.totals["rate"] / count, config.censor.rate_target, config.objective.multiplier_rate
-    )
+    log_beta = update_multiplier(state.log_beta, sums.totals["rate"] / count, config.censor.rate_target)
     # No average: the adversaries played against the newest weights.
     state = updated(state, gradients, optimizer, ema_decay=0.0)
     return state.replace(log_beta=log_beta, adversary=adversary), sums

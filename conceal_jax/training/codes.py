@@ -73,7 +73,7 @@ def first_codes(
     def encode(images: UInt8[Array, "devices share height width channels"], others: PyTree) -> tuple[PyTree, ...]:
         pictures = merge_devices(images).astype(jnp.float32) / 255.0
         views = (pictures, pictures[:, :, ::-1]) if flip else (pictures,)
-        posteriors: list[Any] = [model.apply({"params": params}, view, method="encode_first") for view in views]
+        posteriors: list[Any] = [model.apply({"params": params}, view, method="encode_uncensored") for view in views]
         mean = jnp.stack([each.mean for each in posteriors], axis=1)
         log_variance = jnp.stack([each.log_variance for each in posteriors], axis=1)
         return mean, _curvature(log_variance, beta), merge_devices(others)

@@ -10,7 +10,6 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from conceal_jax.config import Config, TrainingConfig
 from conceal_jax.models.vae import VAE, init_params
-from conceal_jax.training.clipping import clip_by_global_norm
 from conceal_jax.training.parameters import joined
 
 
@@ -75,7 +74,7 @@ def create_optimizer(config: TrainingConfig) -> optax.GradientTransformation:
         decay_steps=max(config.steps, config.warmup_steps + 1),
     )
     return optax.chain(
-        clip_by_global_norm(config.clip_norm),
+        optax.clip_by_global_norm(config.clip_norm),
         optax.adamw(schedule, weight_decay=config.weight_decay, mask=_decayed),
     )
 

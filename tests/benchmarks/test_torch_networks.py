@@ -24,7 +24,7 @@ def both_networks(config):
     return model, params, counterpart
 
 
-@pytest.mark.parametrize("network", ["patch", "classical"])
+@pytest.mark.parametrize("network", ["patch", "convolutional"])
 @pytest.mark.parametrize(("widths", "blocks"), [("(8, 16)", "(0, 0)"), ("(8, 16, 24)", "(0, 1, 2)")])
 def test_networks_are_equal_in_both_frameworks(network, widths, blocks):
     from benchmarks.torch_workloads import to_pictures

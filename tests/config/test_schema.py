@@ -74,11 +74,6 @@ def test_validation_says_what_is_wrong(name, value, message):
         validate(config_files.override(CONFIG, {name: value}))
 
 
-def test_a_bernoulli_scale_cannot_be_learned():
-    with pytest.raises(ValueError, match="which has no scale"):
-        validate(config_files.override(CONFIG, {"objective.likelihood": "bernoulli", "objective.learn_scale": "True"}))
-
-
 def test_a_multiplier_cannot_start_at_zero():
     with pytest.raises(ValueError, match="must be above 0"):
         validate(config_files.override(CONFIG, {"objective.beta": "0", "objective.rate_target": "9"}))

@@ -32,13 +32,13 @@ LOGITS = jax.random.normal(jax.random.key(1), (2, 4, 4, 3))
 def test_likelihoods_equal_scipy(name, density):
     mean = np.asarray(jax.nn.sigmoid(LOGITS), np.float64)
     expected = -density(np.asarray(IMAGES), mean).sum(axis=(1, 2, 3))
-    np.testing.assert_allclose(LIKELIHOODS[name](IMAGES, LOGITS, jnp.log(0.2)), expected, rtol=1e-4)
+    np.testing.assert_allclose(LIKELIHOODS[name](IMAGES, LOGITS, 0.2), expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_likelihoods_are_finite_at_extreme_logits(name):
     for value in (-1e4, 1e4):
-        value_and_gradient = jax.value_and_grad(lambda logits: LIKELIHOODS[name](IMAGES, logits, jnp.log(0.1)).sum())
+        value_and_gradient = jax.value_and_grad(lambda logits: LIKELIHOODS[name](IMAGES, logits, 0.1).sum())
         assert all(np.isfinite(leaf).all() for leaf in value_and_gradient(jnp.full_like(LOGITS, value)))
 
 
@@ -60,21 +60,7 @@ def test_rate_equals_monte_carlo():
 
 def make_output(mean):
     posterior = Posterior(jnp.array([mean], jnp.float32), jnp.zeros((1, len(mean))))
-    return Output(posterior, rate_per_dimension(posterior), posterior.mean, LOGITS[:1], jnp.log(0.1))
-
-
-def test_free_nats_charge_at_least_the_floor_and_stop_the_gradient_below_it():
-    config = ObjectiveConfig(free_nats=0.5)
-    terms = objective_terms(make_output([0.1, 2.0]), IMAGES[:1], config)
-    np.testing.assert_allclose(terms["rate"], [0.005 + 2.0], rtol=1e-5)
-    np.testing.assert_allclose(terms["charged_rate"], [0.5 + 2.0], rtol=1e-5)
-
-    def charged(mean):
-        output = make_output([0.0, 0.0])
-        output = output.replace(rates=rate_per_dimension(output.posterior.replace(mean=mean)))
-        return objective_terms(output, IMAGES[:1], config)["charged_rate"].sum()
-
-    np.testing.assert_allclose(jax.grad(charged)(jnp.array([[0.1, 2.0]])), [[0.0, 2.0]], rtol=1e-5)
+    return Output(posterior, rate_per_dimension(posterior), posterior.mean, LOGITS[:1])
 
 
 def test_beta_warms_up_linearly_then_stays():
@@ -92,10 +78,10 @@ def test_objective_is_reconstruction_plus_weighted_rate():
 def test_multiplier_finds_the_beta_that_holds_the_rate():
     """In a world where the rate is 100 / beta, a target of 20 nats needs beta = 5."""
     log_beta = jnp.float32(0)
-    for _ in range(500):
-        log_beta = update_multiplier(log_beta, 100.0 / jnp.exp(log_beta), 20.0, 0.05)
+    for _ in range(2000):
+        log_beta = update_multiplier(log_beta, 100.0 / jnp.exp(log_beta), 20.0)
     np.testing.assert_allclose(jnp.exp(log_beta), 5.0, rtol=1e-3)
 
 
 def test_multiplier_rests_without_target():
-    assert update_multiplier(jnp.float32(1.5), jnp.float32(99), None, 0.05) == 1.5
+    assert update_multiplier(jnp.float32(1.5), jnp.float32(99), None) == 1.5

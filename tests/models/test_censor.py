@@ -12,7 +12,7 @@ CODES = jax.random.normal(jax.random.key(0), (4096, 2))
 
 
 def test_a_call_is_encoding_sampling_and_decoding():
-    censor = Censor(BottleneckLayer(Gaussian(3)), width=16, first_dim=5)
+    censor = Censor(BottleneckLayer(Gaussian(3)), width=16, uncensored_dim=5)
     first, recognised, labels, noise = (
         jax.random.normal(jax.random.key(i), (7, size)) for i, size in enumerate((5, 2, 4, 3))
     )

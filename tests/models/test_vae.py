@@ -33,7 +33,7 @@ def test_training_output_agrees_with_the_parts():
     np.testing.assert_allclose(jax.nn.sigmoid(output.logits), apply("decode", output.codes, LABELS), rtol=1e-6)
 
 
-@pytest.mark.parametrize("network", ["patch", "classical"])
+@pytest.mark.parametrize("network", ["patch", "convolutional"])
 def test_a_program_for_any_number_of_pictures_is_the_model(network):
     config = dataclasses.replace(CONFIG, model=dataclasses.replace(CONFIG.model, network=network))
     model = create_model(config)
@@ -103,13 +103,6 @@ def test_bfloat16_keeps_float32_parameters_and_outputs():
     assert {leaf.dtype for leaf in jax.tree.leaves(output)} == {jnp.dtype("float32")}
     reference = MODEL.apply({"params": PARAMS}, IMAGES, LABELS, NOISE)
     np.testing.assert_allclose(output.posterior.mean, reference.posterior.mean, atol=0.1)
-
-
-def test_a_learned_scale_is_a_parameter():
-    config = config_files.override(CONFIG, {"objective.learn_scale": "True", "objective.scale": "0.2"})
-    params = init_params(create_model(config), config, jax.random.key(0))
-    np.testing.assert_allclose(params["log_scale"], np.log(0.2), rtol=1e-6)
-    assert "log_scale" not in PARAMS
 
 
 @pytest.mark.parametrize(("backend", "expected"), [("cpu", "float32"), ("gpu", "bfloat16"), ("tpu", "bfloat16")])

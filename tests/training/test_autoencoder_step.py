@@ -9,6 +9,7 @@ import pytest
 from conceal_jax.config import files as config_files
 from conceal_jax.data.resident import load_resident
 from conceal_jax.data.sources.open import open_collection
+from conceal_jax.losses.elbo import MULTIPLIER_RATE
 from conceal_jax.models.vae import create_model
 from conceal_jax.runtime.collectives import example_noise
 from conceal_jax.runtime.parallel import create_mesh, map_step, replicate, shard_batch
@@ -143,7 +144,7 @@ def test_the_weight_follows_the_rate_towards_its_target(batches):
     before = float(state.log_beta)
     state, sums = step(state, shard_batch(batches[0], mesh))
     excess = np.clip(sums.means()["rate"] / CONFIG.objective.rate_target - 1, -1, 1)
-    np.testing.assert_allclose(state.log_beta - before, CONFIG.objective.multiplier_rate * excess, rtol=1e-3)
+    np.testing.assert_allclose(state.log_beta - before, MULTIPLIER_RATE * excess, rtol=1e-3)
 
 
 def test_evaluation_step_measures_what_training_measures(batches):

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, PyTree, UInt8
 from conceal_jax.audit.attackers.learning import adamw, batch_plan, device_examples, learn_epoch, shuffled_batches
 from conceal_jax.audit.attackers.questions import question_sheet
 from conceal_jax.audit.examples import Examples
-from conceal_jax.models.layers import GroupNorm, space_to_depth
+from conceal_jax.models.layers import group_norm, space_to_depth
 from conceal_jax.runtime.compiler import fast_jit
 
 SIZES = (32, 64, 128)
@@ -126,9 +126,9 @@ class PictureNet(nn.Module):
         maps = space_to_depth(images, images.shape[1] // FINEST_MAP)
         maps = nn.Conv(16, (3, 3))(maps)
         for channels in (64, 128):
-            maps = nn.Dense(channels)(space_to_depth(nn.silu(GroupNorm()(maps)), 2))
-            maps = maps + nn.Conv(channels, (3, 3))(nn.silu(GroupNorm()(maps)))
-        features = nn.silu(GroupNorm()(maps)).mean(axis=(1, 2))
+            maps = nn.Dense(channels)(space_to_depth(nn.silu(group_norm()(maps)), 2))
+            maps = maps + nn.Conv(channels, (3, 3))(nn.silu(group_norm()(maps)))
+        features = nn.silu(group_norm()(maps)).mean(axis=(1, 2))
         return nn.Dense(self.targets * self.width)(features).reshape(-1, self.targets, self.width)
 
 
