@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from conceal_jax.attributes import Attribute, AttributeSet, Categorical
@@ -31,6 +30,7 @@ from conceal_jax.release.encode import decode_codes, encode_pictures, encode_pos
 from conceal_jax.release.trained import Run, load_run
 from conceal_jax.runs import learned_from, run_directory
 from conceal_jax.runtime.parallel import create_mesh
+from conceal_jax.runtime.randomness import Stream, stream_key
 from conceal_jax.training.evaluator import Evaluator
 
 logger = logging.getLogger(__name__)
@@ -215,7 +215,7 @@ def _release(run: Run, people: Collection, decoded: Resident, index: int) -> Rel
     originals = decoded.images[decoded.valid]
     labels = {name: values[decoded.valid] for name, values in decoded.labels.items()}
     size = run.config.evaluation.batch_size
-    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(run.config.seed), 2), index)
+    key = stream_key(run.config.seed, Stream.RELEASE_NOISE, index)
     codes = encode_pictures(run.model, run.params, originals, key, size)
     return Release(
         {**labels, **appearance(originals)},

@@ -18,6 +18,7 @@ from conceal_jax.losses.dependence import charged, contrastive_information
 from conceal_jax.models.bottleneck import Bottleneck, BottleneckLayer, Posterior, create_bottleneck
 from conceal_jax.models.vae import VAE, create_model, init_params
 from conceal_jax.runtime.collectives import example_noise
+from conceal_jax.runtime.randomness import Stream, stream_key
 from conceal_jax.training.autoencoder_step import Batch, bind_charge, train_step
 from conceal_jax.training.metrics import Sums, psnr, ssim
 from conceal_jax.training.state import TrainState, begin, create_optimizer
@@ -105,7 +106,7 @@ def begin_member(
 ) -> TrainState:
     """The state before the first update, as `train.py` draws it for the same seed."""
     # Nothing traced is needed to draw parameters, and Flax hashes the modules that are initialised.
-    model, key = create_model(config, censored=False), jax.random.fold_in(jax.random.key(member.seed), 0)
+    model, key = create_model(config, censored=False), stream_key(member.seed, Stream.INITIALISATION)
     chosen = optimizer or create_optimizer(config.training)
     return begin(init_params(model, config, key), {}, chosen, member.beta, member.seed)
 

@@ -116,8 +116,8 @@ def _train_group(members: Mapping[str, Config], pictures: Pictures, directory: D
     try:
         trained = train_members(configs, pictures.train, pictures.attributes)
         seen = [
-            see_all(trained, part, configs[0], pictures.attributes, stream)
-            for stream, part in ((2, pictures.train), (3, pictures.test))
+            see_all(trained, part, configs[0], pictures.attributes, index)
+            for index, part in enumerate((pictures.train, pictures.test))
         ]
     # Whatever one group runs into (memory, the compiler, a bottleneck's own code), the others may do without it.
     except Exception as error:

@@ -19,6 +19,7 @@ from conceal_jax.data.resident import Resident
 from conceal_jax.research.members import Member, Seen, begin_member, member_of, see, stacked, update
 from conceal_jax.runtime.compiler import fast_jit
 from conceal_jax.runtime.parallel import AXIS, create_mesh, create_replicated, replicate, whole
+from conceal_jax.runtime.randomness import Stream, stream_key
 from conceal_jax.training.evaluator import padded_batches
 from conceal_jax.training.feed import EpochData, resident_step
 from conceal_jax.training.metrics import NEVER, Sums, merge_sums
@@ -113,7 +114,7 @@ def group_step(config: Config, attributes: AttributeSet, mesh: Mesh) -> Any:
     return fast_jit(shared, donate_argnums=0)
 
 
-def see_all(trained: Trained, items: Resident, config: Config, attributes: AttributeSet, stream: int) -> Seen:
+def see_all(trained: Trained, items: Resident, config: Config, attributes: AttributeSet, part: int) -> Seen:
     """What every member makes of the readable pictures of a set: arrays [members, pictures, ...] on the host.
 
     Args:
@@ -121,11 +122,11 @@ def see_all(trained: Trained, items: Resident, config: Config, attributes: Attri
         items: pictures and labels.
         config: of one of the members.
         attributes: as in training.
-        stream: keeps the noise of different sets apart.
+        part: number of the set, so that different sets have different noise.
     """
 
     def one(params: PyTree, member: Member, batch: Any, index: Array) -> Seen:
-        key = jax.random.fold_in(jax.random.fold_in(jax.random.key(member.seed), stream), index)
+        key = stream_key(member.seed, Stream.RESEARCH_NOISE, part, index)
         return see(params, member, batch, key, config=config, attributes=attributes)
 
     mapped = fast_jit(jax.vmap(one, in_axes=(0, 0, None, None)))

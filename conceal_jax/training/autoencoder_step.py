@@ -17,6 +17,7 @@ from conceal_jax.models.adversary import skill
 from conceal_jax.models.bottleneck import Posterior
 from conceal_jax.models.vae import VAE
 from conceal_jax.runtime.collectives import device_count, example_noise, gathered, psum
+from conceal_jax.runtime.randomness import Stream
 from conceal_jax.training.accumulation import accumulated_gradients
 from conceal_jax.training.metrics import Sums, masked_sums, psnr, ssim
 from conceal_jax.training.parameters import joined
@@ -60,8 +61,10 @@ def train_step(
         The state after the update, and sums over the whole batch of all devices.
     """
     label_vectors, mask = attributes.encode(batch["labels"]), jnp.asarray(batch["mask"])
-    noise = example_noise(state.key(1), len(mask), model.latent_dim, axis_name)
-    untold = _drawn_rows(state.key(7), len(mask), neutral_share, axis_name)
+    noise = example_noise(
+        state.key(Stream.REFIT_NOISE if neutral_share else Stream.CODE_NOISE), len(mask), model.latent_dim, axis_name
+    )
+    untold = _drawn_rows(state.key(Stream.NEUTRAL_ROWS), len(mask), neutral_share, axis_name)
     label_vectors = jnp.where(untold, attributes.neutral_vector(), label_vectors)
     weight = rate_weight(state.log_beta, state.step, beta, rate_target, objective.warmup_steps)
     count = psum(jnp.sum(mask, dtype=jnp.float32), axis_name)

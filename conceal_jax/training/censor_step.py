@@ -19,6 +19,7 @@ from conceal_jax.models.censor import Censor
 from conceal_jax.models.vae import create_model
 from conceal_jax.runtime.collectives import device_count, example_noise, gathered, psum
 from conceal_jax.runtime.parallel import Step
+from conceal_jax.runtime.randomness import Stream, stream_key
 from conceal_jax.training.autoencoder_step import bind_charge
 from conceal_jax.training.metrics import Sums, masked_sums
 from conceal_jax.training.state import TrainState, updated
@@ -49,14 +50,16 @@ def censor_step(
         The state after the updates, and sums over the censor's part of the whole batch of all devices.
     """
     adversaries = create_adversaries(config, attributes)
-    noise = example_noise(state.key(5), len(batch["mask"]), censor.bottleneck.code.latent_dim, axis_name)
+    noise = example_noise(
+        state.key(Stream.CENSOR_NOISE), len(batch["mask"]), censor.bottleneck.code.latent_dim, axis_name
+    )
     recognised = create_model(config).apply({"params": state.frozen}, batch["code"], method="recognise")
     shares = _parts((batch | {"recognised": recognised}, noise), batch_parts(config))
     see = partial(_forward, censor=censor, attributes=attributes)
-    adversary, read = state.adversary, jnp.zeros(())
+    adversary = state.adversary
     for share, share_noise in shares[1:]:
         _, views = see(state.params, share, share_noise)
-        adversary, read = adversaries.learn(adversary, views, share["labels"], share["mask"], axis_name)
+        adversary, _ = adversaries.learn(adversary, views, share["labels"], share["mask"], axis_name)
     batch, noise = shares[0]
     mask = batch["mask"]
     weight = rate_weight(state.log_beta, state.step, config.censor.beta, config.censor.rate_target)
@@ -90,9 +93,6 @@ def censor_step(
     shown = {"rate_weight": weight, "gradient_norm": optax.tree.norm(gradients)}
     terms |= {name: jnp.broadcast_to(value, mask.shape) for name, value in shown.items()}
     sums = masked_sums(terms, mask, state.step, axis_name)
-    if adversary is not None:
-        skills = jnp.stack([sums.totals[f"skill_{spec.name}"] for spec in attributes.concealed]) / count
-        adversary = adversaries.raised(adversaries.restart(adversary, read, state.step, state.key(8)), skills)
     log_beta = update_multiplier(state.log_beta, sums.totals["rate"] / count, config.censor.rate_target)
     # No average: the adversaries played against the newest weights.
     state = updated(state, gradients, optimizer, ema_decay=0.0)
@@ -120,7 +120,7 @@ def begin_adversaries(config: Config, attributes: AttributeSet) -> AdversaryStat
     """The adversaries' first state; None where the penalty does not ask for them."""
     if not config.penalty.adversary:
         return None
-    return create_adversaries(config, attributes).begin(jax.random.fold_in(jax.random.key(config.seed), 6))
+    return create_adversaries(config, attributes).begin(stream_key(config.seed, Stream.ADVERSARY_INITIALISATION))
 
 
 def batch_parts(config: Config) -> int:

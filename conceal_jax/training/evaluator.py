@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, PRNGKeyArray, PyTree, UInt8
+from jaxtyping import Array, PyTree, UInt8
 
 from conceal_jax.attributes import AttributeSet
 from conceal_jax.config import Config
@@ -18,6 +18,7 @@ from conceal_jax.data.resident import Resident, load_resident
 from conceal_jax.models.vae import VAE
 from conceal_jax.runtime.compiler import compiler_options
 from conceal_jax.runtime.parallel import create_replicated, merge_devices, process_rows, shard_batch, whole
+from conceal_jax.runtime.randomness import Stream, stream_key
 from conceal_jax.training.autoencoder_step import Batch, evaluation_step
 from conceal_jax.training.metrics import Sums, merge_sums
 
@@ -68,11 +69,11 @@ class Evaluator:
     ) -> None:
         self._batches, self._mesh = partial(ordered_batches, validation, config), mesh
         self._shown = _first_good(validation, config)
-        self._key = create_replicated(jax.random.key, mesh, np.uint32(config.seed))
+        self._seed = create_replicated(jnp.uint32, mesh, np.uint32(config.seed))
         step = partial(evaluation_step, model=model, attributes=attributes, objective=config.objective)
 
-        def global_step(params: PyTree, batch: Batch, index: Array, key: PRNGKeyArray) -> Sums:
-            return step(params, merge_devices(batch), jax.random.fold_in(key, index))
+        def global_step(params: PyTree, batch: Batch, index: Array, seed: Array) -> Sums:
+            return step(params, merge_devices(batch), stream_key(seed, Stream.VALIDATION_NOISE, index))
 
         self._step = jax.jit(global_step, out_shardings=whole(mesh), compiler_options=compiler_options())
         self._preview = jax.jit(partial(_preview, model=model, attributes=attributes), out_shardings=whole(mesh))
@@ -81,14 +82,14 @@ class Evaluator:
         """Means over the validation set of reconstruction (nats), rate (nats), psnr_db and ssim; and its examples."""
         sums: Sums | None = None
         for index, batch in enumerate(self._batches()):
-            part = self._step(params, shard_batch(batch, self._mesh), np.int32(index), self._key)
+            part = self._step(params, shard_batch(batch, self._mesh), np.int32(index), self._seed)
             sums = part if sums is None else merge_sums(sums, part)
         assert sums is not None, "an empty validation set is refused when the collection is opened"
         return {**sums.means(), "examples": float(sums.count)}
 
     def pictures(self, params: PyTree) -> UInt8[np.ndarray, "row column height width channels"]:
         """Rows of validation pictures: as they are, reconstructed, and concealed under the neutral label."""
-        return np.asarray(self._preview(params, self._shown.images, self._shown.labels, self._key))
+        return np.asarray(self._preview(params, self._shown.images, self._shown.labels, self._seed))
 
 
 def _first_good(pictures: Resident | Collection, config: Config) -> Resident:
@@ -104,13 +105,13 @@ def _preview(
     params: PyTree,
     images: Array,
     labels: dict[str, Array],
-    key: PRNGKeyArray,
+    seed: Array,
     *,
     model: VAE,
     attributes: AttributeSet,
 ) -> Array:
     originals = images.astype(jnp.float32) / 255.0
-    noise = jax.random.normal(key, (len(images), model.latent_dim))
+    noise = jax.random.normal(stream_key(seed, Stream.PREVIEW_NOISE), (len(images), model.latent_dim))
     neutral = jnp.broadcast_to(attributes.neutral_vector(), (len(images), attributes.width))
     concealed: list[Any] = [
         model.apply({"params": params}, originals, label_vectors, noise, method="conceal")

@@ -15,6 +15,7 @@ from conceal_jax.models.vae import create_model, init_params
 from conceal_jax.runs import run_directory
 from conceal_jax.runs.checkpoint import restore_run
 from conceal_jax.runtime.parallel import replicated_like
+from conceal_jax.runtime.randomness import Stream, stream_key
 from conceal_jax.training.censor_step import begin_adversaries
 from conceal_jax.training.parameters import divided
 from conceal_jax.training.state import TrainState, begin, create_optimizer, create_state
@@ -45,11 +46,11 @@ def first_state(config: Config) -> TrainState:
 
 def censor_state(first_params: PyTree, config: Config, attributes: AttributeSet) -> TrainState:
     """The censor before its first step, beside a VAE that is left as it is."""
-    key = jax.random.fold_in(jax.random.key(config.seed), 4)
+    key = stream_key(config.seed, Stream.CENSOR_INITIALISATION)
     params = {"censor": init_params(create_model(config), config, key)["censor"]}
     if has_reader(config.censor):
-        first = jnp.zeros((1, config.model.latent_dim))
-        params["reader"] = create_reader(attributes).init(jax.random.fold_in(key, 1), first)["params"]
+        first, key = jnp.zeros((1, config.model.latent_dim)), stream_key(config.seed, Stream.READER_INITIALISATION)
+        params["reader"] = create_reader(attributes).init(key, first)["params"]
     optimizer = create_optimizer(censor_schedule(config))
     adversary = begin_adversaries(config, attributes)
     return begin(params, first_params, optimizer, config.censor.beta, config.seed, adversary)

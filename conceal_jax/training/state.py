@@ -10,6 +10,7 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from conceal_jax.config import Config, TrainingConfig
 from conceal_jax.models.vae import VAE, init_params
+from conceal_jax.runtime.randomness import Stream, stream_key
 from conceal_jax.training.parameters import joined
 
 
@@ -40,13 +41,9 @@ class TrainState(flax.struct.PyTreeNode):
     adversary: Any = None
     teacher: Any = None
 
-    def key(self, stream: int) -> PRNGKeyArray:
-        """A step's own randomness; every use has a stream of its own, here those above 0, which is the start's.
-
-        1 the bottleneck's noise, 7 who is decoded under the neutral label; in the censor's step, 5 noise and 8 fresh
-        adversaries. (2 is the release's noise in evaluation, 4 and 6 are the censor's and the adversaries' start.)
-        """
-        return jax.random.fold_in(jax.random.fold_in(jax.random.key(self.seed), stream), self.step)
+    def key(self, stream: Stream) -> PRNGKeyArray:
+        """The key of a stream at this step."""
+        return stream_key(self.seed, stream, self.step)
 
     def averaged_model(self) -> PyTree:
         """All parameters of the model, those that are trained by their average."""
@@ -86,7 +83,7 @@ def _decayed(params: PyTree) -> PyTree:
 
 def create_state(model: VAE, optimizer: optax.GradientTransformation, config: Config) -> TrainState:
     """The state before the first step, a function of the configuration alone."""
-    params = init_params(model, config, jax.random.fold_in(jax.random.key(config.seed), 0))
+    params = init_params(model, config, stream_key(config.seed, Stream.INITIALISATION))
     return begin(params, {}, optimizer, config.objective.beta, config.seed)
 
 
