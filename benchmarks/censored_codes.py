@@ -19,7 +19,8 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PyTree
 
-from conceal_jax.audit.attackers.suite import Attacker, full_suite
+from conceal_jax.audit.attackers.attacker import Attacker
+from conceal_jax.audit.attackers.suite import full_suite
 from conceal_jax.audit.examples import Examples
 from conceal_jax.audit.protocol import attack
 from conceal_jax.audit.reading import Reading

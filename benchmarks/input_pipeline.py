@@ -78,10 +78,8 @@ def streaming(config: Config) -> Work:
     data, mesh = config.data, create_mesh()
     batches = train_batches(
         open_collection(data, config.attributes, config.seed),
+        data,
         batch_size=config.training.batch_size,
-        image_size=data.image_size,
-        crop=data.crop,
-        flip=data.flip,
         seed=config.seed,
     )
 

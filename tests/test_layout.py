@@ -1,11 +1,13 @@
 """The layout holds: floors of imports, homes of heavy libraries, sizes, no pickle (docs/design.md)."""
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -47,6 +49,22 @@ HOMES = {
     "jax.pmap": "runtime/parallel.py",
 }
 
+# Above the limits of `test_files_are_short` and its like. To be emptied; nothing may be added.
+TO_BE_SPLIT = {
+    "conceal_jax/config/schema.py",
+    "conceal_jax/config/validation.py: validate",
+    "conceal_jax/evaluation/evaluate.py",
+    "conceal_jax/losses/dependence.py",
+    "conceal_jax/plots.py",
+    "conceal_jax/training/autoencoder_step.py: train_step",
+    "conceal_jax/training/censor_step.py: censor_step",
+    "conceal_jax/training/loop.py",
+    "conceal_jax/training/loop.py: _run",
+}
+
+# Flax documents them.
+FLAX_METHODS = {"setup"}
+
 PICKLES = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 
 
@@ -73,6 +91,7 @@ def is_within(name: str, library: str) -> bool:
     return f"{name}.".startswith(f"{library}.")
 
 
+@functools.cache
 def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
@@ -152,15 +171,63 @@ def is_false(node: ast.expr) -> bool:
 
 
 @pytest.mark.parametrize("path", [*SHIPPED, *TESTS], ids=label)
-def test_files_and_functions_are_small(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    lines, limit = text.count("\n"), 70 if path in ENTRY_POINTS else 350
-    assert lines < limit, f"{label(path)} has {lines} lines: split it"
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert node.end_lineno is not None
-            length = node.end_lineno - node.lineno + 1
-            assert length <= 80, f"{label(path)}: {node.name} has {length} lines"
+def test_files_are_short(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").count("\n")
+    limit = 70 if path in ENTRY_POINTS else 300 if path.is_relative_to(PACKAGE) else 350
+    assert lines <= limit or label(path) in TO_BE_SPLIT, f"{label(path)} has {lines} lines: split it"
+
+
+@pytest.mark.parametrize("path", [*SHIPPED, *TESTS], ids=label)
+def test_functions_are_short_and_take_few_parameters(path: Path) -> None:
+    limit = 60 if path.is_relative_to(PACKAGE) else 80
+    for function in functions(parse(path)):
+        where = f"{label(path)}: {function.name}"
+        if where not in TO_BE_SPLIT:
+            assert length(function) <= limit, f"{where} has {length(function)} lines: split it"
+            count = parameter_count(function)
+            assert count <= 8 or path in TESTS, f"{where} has {count} parameters: join some in a dataclass"
+
+
+def test_most_functions_of_the_package_fit_in_eight_lines() -> None:
+    assert median(length(function) for path in MODULES for function in functions(parse(path))) <= 8
+
+
+@pytest.mark.parametrize("path", MODULES, ids=label)
+def test_public_names_have_docstrings_and_return_types(path: Path) -> None:
+    for name, node in public_definitions(parse(path)):
+        if node.name not in FLAX_METHODS:
+            assert ast.get_docstring(node), f"{label(path)}: {name} has no docstring"
+        if not isinstance(node, ast.ClassDef):
+            assert node.returns is not None, f"{label(path)}: {name} has no return type"
+
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def functions(tree: ast.Module) -> list[Function]:
+    return [node for node in ast.walk(tree) if isinstance(node, Function)]
+
+
+def length(function: Function) -> int:
+    assert function.end_lineno is not None
+    return function.end_lineno - function.lineno + 1
+
+
+def parameter_count(function: Function) -> int:
+    arguments = function.args
+    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    return len(named) + sum(part is not None for part in (arguments.vararg, arguments.kwarg))
+
+
+def public_definitions(
+    node: ast.Module | ast.ClassDef, prefix: str = ""
+) -> Iterator[tuple[str, Function | ast.ClassDef]]:
+    """Public functions, classes and methods, with their dotted names."""
+    for child in node.body:
+        if isinstance(child, Function | ast.ClassDef) and not child.name.startswith("_"):
+            yield prefix + child.name, child
+            if isinstance(child, ast.ClassDef):
+                yield from public_definitions(child, f"{prefix}{child.name}.")
 
 
 def test_the_import_is_light() -> None:

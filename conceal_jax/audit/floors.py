@@ -4,12 +4,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from sklearn.tree import DecisionTreeClassifier
 
 from conceal_jax.attributes import Attribute, Categorical
-from conceal_jax.audit.attackers.linear import LinearAttacker, MajorityAttacker, all_classes, answerable, loss
-from conceal_jax.audit.attackers.suite import Attacker
-from conceal_jax.audit.examples import Examples
+from conceal_jax.audit.attackers.attacker import Attacker
+from conceal_jax.audit.attackers.linear import LinearAttacker
+from conceal_jax.audit.attackers.majority import MajorityAttacker
+from conceal_jax.audit.attackers.trees import DecisionTreeAttacker
 from conceal_jax.audit.reading import Reading
 from conceal_jax.audit.statistics import Estimate
 
@@ -29,7 +29,7 @@ class Floor:
 
 def floor_attackers(seed: int) -> list[Attacker]:
     """Those that read the kept labels: few numbers, so simple models do."""
-    return [MajorityAttacker(), LinearAttacker(), TreeAttacker(seed)]
+    return [MajorityAttacker(), LinearAttacker(), DecisionTreeAttacker(seed)]
 
 
 def floor_of(reading: Reading) -> Floor:
@@ -63,40 +63,3 @@ def kept_features(kept: Sequence[Attribute], labels: Mapping[str, np.ndarray]) -
             missing = spec.is_missing(values)
             columns.append(np.stack([np.where(missing, spec.low, values), missing], axis=1))
     return np.concatenate(columns, axis=1).astype(np.float32)
-
-
-class TreeAttacker:
-    """One decision tree for each class target, classes balanced; the size of its leaves is chosen."""
-
-    name = "tree"
-    leaves = (10, 30, 100)
-
-    def __init__(self, seed: int = 0) -> None:
-        self._seed = seed
-
-    def fit(self, learn: Examples, choose: Examples) -> "TreeAttacker":
-        """Grows trees on `learn` and takes the best on `choose`."""
-        self._counts = {name: target.class_count for name, target in learn.targets.items()}
-        self._trees = {
-            name: self._best(learn, choose, name) for name in answerable(learn, choose) if self._counts[name]
-        }
-        return self
-
-    def predict(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
-        """By class target: log-probabilities [N, classes]."""
-        return {name: _scores(tree, inputs, self._counts[name]) for name, tree in self._trees.items()}
-
-    def _best(self, learn: Examples, choose: Examples, name: str) -> DecisionTreeClassifier:
-        target, judged = learn.targets[name], choose.targets[name]
-        trees = [
-            DecisionTreeClassifier(min_samples_leaf=leaf, class_weight="balanced", random_state=self._seed).fit(
-                learn.inputs[target.known], target.labels[target.known]
-            )
-            for leaf in self.leaves
-        ]
-        return min(trees, key=lambda tree: loss(_scores(tree, choose.inputs, target.class_count), judged))
-
-
-def _scores(tree: DecisionTreeClassifier, inputs: np.ndarray, class_count: int) -> np.ndarray:
-    probabilities = np.maximum(tree.predict_proba(inputs), 1e-3)
-    return all_classes(np.log(probabilities), tree.classes_, class_count)

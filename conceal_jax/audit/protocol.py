@@ -8,9 +8,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from conceal_jax.attributes import AttributeSet
+from conceal_jax.audit.attackers.attacker import Attacker
 from conceal_jax.audit.attackers.calibration import calibrate
-from conceal_jax.audit.attackers.linear import loss
-from conceal_jax.audit.attackers.suite import Attacker
+from conceal_jax.audit.attackers.selection import loss
 from conceal_jax.audit.examples import Examples
 from conceal_jax.audit.reading import Answer, Answers, Reading, judge
 from conceal_jax.audit.targets import Target, Targets, require_readable, targets_of

@@ -10,6 +10,7 @@ from conceal_jax.audit.attackers.cnn import require_pictures
 from conceal_jax.audit.examples import Posterior
 
 Source = Literal["originals", "codes", "pictures"]
+SOURCES: tuple[Source, ...] = ("originals", "codes", "pictures")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,8 +11,8 @@ import numpy as np
 
 from conceal_jax.attributes import Attribute, AttributeSet, Categorical
 from conceal_jax.attributes.appearance import APPEARANCE, appearance
-from conceal_jax.audit.audit import Audit, Settings, audit
-from conceal_jax.audit.certificates.certify import AuditSet, ReleaseDescription
+from conceal_jax.audit.audit import Audit, audit
+from conceal_jax.audit.certificates.certificate import AuditSet, ReleaseDescription
 from conceal_jax.audit.certificates.issuing import certificates
 from conceal_jax.audit.examples import Posterior, draw_folds
 from conceal_jax.audit.protocol import asked_for
@@ -20,6 +20,7 @@ from conceal_jax.audit.reading import Reading
 from conceal_jax.audit.release import Release
 from conceal_jax.audit.release_file import parse_release, read_arrays
 from conceal_jax.audit.report import assemble as report
+from conceal_jax.audit.settings import Settings
 from conceal_jax.config import Config
 from conceal_jax.data.collection import Collection
 from conceal_jax.data.resident import Resident, load_resident

@@ -7,7 +7,8 @@ import numpy as np
 
 from conceal_jax.attributes import AttributeSet
 from conceal_jax.attributes.appearance import APPEARANCE
-from conceal_jax.audit.attackers.suite import Attacker, full_suite, quick_suite
+from conceal_jax.audit.attackers.attacker import Attacker
+from conceal_jax.audit.attackers.suite import full_suite, quick_suite
 from conceal_jax.audit.examples import Examples, Posterior
 from conceal_jax.audit.floors import Floor, floor_attackers, floor_of, kept_features
 from conceal_jax.audit.protocol import attack

@@ -196,16 +196,12 @@ def _stream_feed(collection: Collection, start_step: int, step: Step, config: Co
     # TensorFlow takes seconds to import, and may be missing where only the resident path is used.
     from conceal_jax.data.stream import train_batches
 
-    data = config.data
     batches = train_batches(
         collection,
+        config.data,
         batch_size=config.training.batch_size,
-        image_size=data.image_size,
-        crop=data.crop,
-        flip=data.flip,
         seed=config.seed,
         start_step=start_step,
-        max_bad_fraction=data.max_bad_fraction,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )

@@ -7,7 +7,7 @@ import numpy as np
 
 from conceal_jax.attributes import MISSING_CLASS, AttributeSet, Categorical, Continuous
 from conceal_jax.audit.audit import Audit
-from conceal_jax.audit.certificates.certify import Certificate
+from conceal_jax.audit.certificates.certificate import Certificate
 from conceal_jax.audit.controls import PLANTED, SHUFFLED
 from conceal_jax.audit.floors import Floor
 from conceal_jax.audit.reading import Answer, Reading, judge

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from conceal_jax.attributes import AttributeSet, Categorical
-from conceal_jax.audit.audit import Audit, Settings, audit
+from conceal_jax.audit.audit import Audit, audit
 from conceal_jax.audit.controls import PLANTED, SHUFFLED
 from conceal_jax.audit.examples import Posterior
 from conceal_jax.audit.release import Release
+from conceal_jax.audit.settings import Settings
 
 GENDER, GROUP, SMILE = (Categorical(name, ("no", "yes")) for name in ("gender", "group", "smile"))
 ATTRIBUTES = AttributeSet((GENDER, GROUP), (SMILE,))

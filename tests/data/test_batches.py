@@ -52,17 +52,14 @@ def resident_batches(collection: Collection, start: int, batch_size: int = BATCH
         yield draw(*resident, *epoch_order(SEED, epoch, size), rows)
 
 
-def stream_batches(collection: Collection, start: int, **options: Any) -> Iterator[Any]:
+def stream_batches(
+    collection: Collection, start: int, batch_size: int = BATCH, process: tuple[int, int] = (0, 1), **data: Any
+) -> Iterator[Any]:
     from conceal_jax.data.stream import train_batches
 
-    settings: dict[str, Any] = {
-        "batch_size": BATCH,
-        "image_size": SIZE,
-        "crop": "center",
-        "flip": True,
-        "max_bad_fraction": 1.0,
-    }
-    return train_batches(collection, seed=SEED, start_step=start, **(settings | options))
+    config = DataConfig(**{"image_size": SIZE, "max_bad_fraction": 1.0, **data})
+    shares = {"process_index": process[0], "process_count": process[1]}
+    return train_batches(collection, config, batch_size=batch_size, seed=SEED, start_step=start, **shares)
 
 
 def assert_equal(first: Any, second: Any) -> None:
@@ -94,12 +91,12 @@ def test_an_epoch_shows_every_good_item_once_and_masks_the_rest(collection: Coll
 
 def test_two_processes_share_every_batch(collection: Collection) -> None:
     whole = stream_batches(collection, 0)
-    parts = [stream_batches(collection, 0, process_index=index, process_count=2) for index in range(2)]
+    parts = [stream_batches(collection, 0, process=(index, 2)) for index in range(2)]
     for batch, first, second in itertools.islice(zip(whole, *parts, strict=True), 13):
         assert len(first["mask"]) == len(second["mask"]) == BATCH // 2
         assert_equal(batch, jax.tree.map(lambda a, b: np.concatenate([a, b]), first, second))
     with pytest.raises(ValueError, match="a batch of 8 cannot be shared by 3 processes"):
-        stream_batches(collection, 0, process_count=3)
+        stream_batches(collection, 0, process=(0, 3))
 
 
 def test_flips_mirror_about_half_of_the_pictures_and_can_be_switched_off(collection: Collection) -> None:
@@ -200,8 +197,8 @@ from conceal_jax.config import DataConfig
 from conceal_jax.data.stream import train_batches
 from conceal_jax.data.sources.open import open_collection
 age = AttributeSet((Continuous("age", 0, 100),))
-collection = open_collection(DataConfig(synthetic_count=256), age, 0).subset("train")
-batches = train_batches(collection, batch_size=8, image_size=32, crop="none", flip=True, seed=0)
+config = DataConfig(synthetic_count=256)
+batches = train_batches(open_collection(config, age, 0).subset("train"), config, batch_size=8, seed=0)
 next(batches)
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120, capture_output=True)

@@ -11,7 +11,8 @@ from scipy import stats
 
 from conceal_jax.attributes import AttributeSet, Categorical
 from conceal_jax.audit.certificates.bounds import noise_mechanism_accuracy, uniform_priors
-from conceal_jax.audit.certificates.certify import AuditSet, CertificateRefusedError, certify_noise_mechanism
+from conceal_jax.audit.certificates.certificate import AuditSet, CertificateRefusedError
+from conceal_jax.audit.certificates.certify import certify_noise_mechanism
 from conceal_jax.audit.certificates.issuing import certificates
 from conceal_jax.audit.release import Release
 from conceal_jax.config import CensorConfig, ModelConfig

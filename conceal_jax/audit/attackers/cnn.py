@@ -1,4 +1,4 @@
-"""The picture-reading attacker: a compact residual CNN that reads all targets of a picture at once."""
+"""Convolutional attacker on pictures: a compact residual CNN with one output head for each target."""
 
 import functools
 import time
@@ -11,8 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree, UInt8
 
-from conceal_jax.audit.attackers.learning import adamw, batch_plan, device_examples, learn_epoch, shuffled_batches
-from conceal_jax.audit.attackers.questions import question_sheet
+from conceal_jax.audit.attackers.multitask import target_arrays
+from conceal_jax.audit.attackers.optimization import (
+    Training,
+    adamw,
+    batch_plan,
+    device_examples,
+    shuffled_batches,
+    train_epoch,
+)
 from conceal_jax.audit.examples import Examples
 from conceal_jax.models.layers import group_norm, space_to_depth
 from conceal_jax.runtime.compiler import fast_jit
@@ -22,14 +29,14 @@ FINEST_MAP = 16
 """Side of the first feature map, whatever the size of the picture."""
 
 
-class PictureReader:
-    """Reads every target from pictures; trained once, it can be applied to other pictures as it is.
+class CNNAttacker:
+    """A residual CNN that reads all targets from pictures; once trained, it can be applied to other pictures unchanged.
 
     Args:
         epochs: passes over the training pictures.
         flip: mirror training pictures at random; switch it off if a mirrored picture would have another label.
         seed: of the weights, the order of the pictures, and the mirroring.
-        progress: is told of every epoch.
+        progress: called with a line after every epoch.
     """
 
     batch_size = 64
@@ -46,34 +53,26 @@ class PictureReader:
         self.name = f"cnn-{seed}"
         self._epochs, self._flip, self._seed, self._progress = epochs, flip, seed, progress
 
-    def fit(self, learn: Examples, choose: Examples) -> "PictureReader":
+    def fit(self, learn: Examples, choose: Examples) -> "CNNAttacker":
         """Trains a fresh network on uint8 pictures [N, S, S, 3], S being 32, 64 or 128; returns itself.
 
-        There is nothing to choose: the learning rate falls to zero, and the last weights are taken.
+        `choose` is unused: the learning rate decays to zero, and the last weights are kept.
         """
         pictures = learn.inputs
         require_pictures(pictures)
-        self._sheet = question_sheet(learn.targets)
-        self._model = PictureNet(len(learn.targets), self._sheet.width, self._flip)
-        counts = tuple(self._sheet.class_counts.tolist())
+        self._targets = target_arrays(learn.targets)
+        self._model = ResidualCNN(len(learn.targets), self._targets.width, self._flip)
         steps, _ = batch_plan(len(pictures), self.batch_size)
         optimizer = adamw(self.learning_rate, self.weight_decay, self._epochs * steps)
+        training = Training(self._model, optimizer, tuple(self._targets.class_counts.tolist()))
         generator, key = np.random.default_rng(self._seed), jax.random.key(self._seed)
         params = self._model.init(key, jnp.asarray(pictures[:1]))
-        state, examples = optimizer.init(params), device_examples(pictures, self._sheet)
+        state, examples = optimizer.init(params), device_examples(pictures, self._targets)
         for epoch in range(self._epochs):
             start = time.perf_counter()
             batches = shuffled_batches(np.arange(len(pictures)), self.batch_size, generator)
-            params, state, losses = learn_epoch(
-                params,
-                state,
-                examples,
-                batches,
-                jax.random.fold_in(key, epoch),
-                model=self._model,
-                optimizer=optimizer,
-                class_counts=counts,
-            )
+            step_key = jax.random.fold_in(key, epoch)
+            params, state, losses = train_epoch(training, params, state, examples, batches, step_key)
             loss, seconds = float(losses.mean()), time.perf_counter() - start
             self._progress(
                 f"cnn epoch {epoch + 1}/{self._epochs}: loss {loss:.3f}, {batches.size / seconds:.0f} pictures/s"
@@ -89,27 +88,27 @@ class PictureReader:
         require_pictures(pictures)
         size = 2 * self.batch_size
         outputs = [_answers(self._model, self._params, pictures[i : i + size]) for i in range(0, len(pictures), size)]
-        return self._sheet.scores(np.concatenate(outputs))
+        return self._targets.scores(np.concatenate(outputs))
 
 
-class StaleReader:
-    """A network that learned from other pictures, applied as it is: what an attacker reads who does not adapt."""
+class PretrainedCNN:
+    """A network trained on the original photos and applied unchanged: the attacker that does not adapt."""
 
     name = "stale cnn"
 
-    def __init__(self, reader: PictureReader) -> None:
-        self._reader = reader
+    def __init__(self, trained: CNNAttacker) -> None:
+        self._trained = trained
 
-    def fit(self, learn: Examples, choose: Examples) -> "StaleReader":
+    def fit(self, learn: Examples, choose: Examples) -> "PretrainedCNN":
         """Learns nothing."""
         return self
 
     def predict(self, pictures: np.ndarray) -> dict[str, np.ndarray]:
-        """What the network says of uint8 pictures [N, S, S, 3]."""
-        return self._reader.predict(pictures)
+        """By target: the network's logits [N, classes], or values [N], of uint8 pictures [N, S, S, 3]."""
+        return self._trained.predict(pictures)
 
 
-class PictureNet(nn.Module):
+class ResidualCNN(nn.Module):
     """Pictures to outputs [batch, targets, width]; the trunk is shared by all targets."""
 
     targets: int
@@ -148,7 +147,7 @@ def require_pictures(pictures: np.ndarray) -> None:
 
 
 @functools.partial(fast_jit, static_argnums=0)
-def _answers(model: PictureNet, params: PyTree, pictures: Array) -> Array:
+def _answers(model: ResidualCNN, params: PyTree, pictures: Array) -> Array:
     outputs: Any = model.apply(params, pictures)
     if not model.flip:
         return outputs

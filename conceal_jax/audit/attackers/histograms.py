@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from conceal_jax.audit.attackers.linear import answerable, best
+from conceal_jax.audit.attackers.selection import answerable, best
 from conceal_jax.audit.examples import Examples
 from conceal_jax.audit.targets import Target
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from conceal_jax.audit.attackers.linear import answerable, best
+from conceal_jax.audit.attackers.selection import answerable, best
 from conceal_jax.audit.examples import Examples, Posterior
 from conceal_jax.audit.targets import Target
 

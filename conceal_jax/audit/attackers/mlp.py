@@ -1,7 +1,6 @@
-"""Multilayer perceptrons as attackers: one for each target and seed, all trained at once."""
+"""Multilayer perceptron attacker: one network for each target and seed, all trained at once."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -10,31 +9,32 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 from sklearn.preprocessing import StandardScaler
 
-from conceal_jax.audit.attackers.learning import (
+from conceal_jax.audit.attackers.multitask import target_arrays
+from conceal_jax.audit.attackers.optimization import (
     DeviceExamples,
+    Training,
     adamw,
     batch_plan,
     device_examples,
-    learn_epoch,
     losses,
     shuffled_batches,
+    train_epoch,
 )
-from conceal_jax.audit.attackers.questions import question_sheet
 from conceal_jax.audit.attackers.whitening import Whitening
 from conceal_jax.audit.examples import Examples
 
 
-class PerceptronAttacker:
-    """Perceptrons with two hidden layers on standardised or whitened codes, under a class-balanced loss.
+class MLPAttacker:
+    """Perceptrons with two hidden layers on standardised or whitened codes, with a class-balanced loss.
 
-    For every target `networks` of them start from weights of their own; each keeps the weights of the epoch that did
-    best on the people held out for choosing, and a target's networks are averaged.
+    Each target has `networks` of them, with different initial weights. Each keeps the weights of its best epoch on
+    the validation people, and a target's networks are averaged.
 
     Args:
         width: hidden units of a layer.
         seed: of the weights and of the order of the examples.
         epochs, networks: passes over the examples, networks for each target.
-        whiten: scale principal components instead of each number of a code.
+        whiten: standardise principal components instead of the dimensions of a code.
     """
 
     batch_size = 512
@@ -47,41 +47,43 @@ class PerceptronAttacker:
         self.name = f"mlp-{width}"
         self._width, self._seed, self._epochs, self._networks, self._whiten = width, seed, epochs, networks, whiten
 
-    def fit(self, learn: Examples, choose: Examples) -> "PerceptronAttacker":
+    def fit(self, learn: Examples, choose: Examples) -> "MLPAttacker":
+        """Trains all networks on `learn`, with early stopping on `choose`."""
         self._scaler = (Whitening() if self._whiten else StandardScaler()).fit(learn.inputs)
-        self._sheet = question_sheet(learn.targets)
-        # The same questions are put to every network of a target.
-        learned, chosen = (
-            device_examples(self._scaled(part.inputs), self._sheet.of(part.targets).repeated(self._networks))
-            for part in (learn, choose)
-        )
-        repeated = self._sheet.repeated(self._networks)
+        self._targets = target_arrays(learn.targets)
+        learned, chosen = (self._on_device(part) for part in (learn, choose))
+        repeated = self._targets.repeated(self._networks)
         self._model = _Perceptrons(len(repeated.names), self._width, repeated.width)
-        self._params = self._train(learned, chosen, tuple(repeated.class_counts.tolist()))
+        steps, _ = batch_plan(len(learn), self.batch_size)
+        optimizer = adamw(self.learning_rate, self.weight_decay, self._epochs * steps)
+        training = Training(self._model, optimizer, tuple(repeated.class_counts.tolist()))
+        self._params = self._train(training, learned, chosen)
         return self
 
     def predict(self, inputs: np.ndarray) -> Mapping[str, np.ndarray]:
+        """By target: float32 logits [N, classes], or values [N]."""
         outputs = np.asarray(self._model.apply(self._params, jnp.asarray(self._scaled(inputs))))
         by_network = outputs.reshape(len(inputs), self._networks, -1, outputs.shape[-1])
-        return self._sheet.scores(by_network.mean(axis=1))
+        return self._targets.scores(by_network.mean(axis=1))
+
+    def _on_device(self, examples: Examples) -> DeviceExamples:
+        targets = self._targets.same_targets(examples.targets).repeated(self._networks)
+        return device_examples(self._scaled(examples.inputs), targets)
 
     def _scaled(self, inputs: np.ndarray) -> np.ndarray:
         return self._scaler.transform(inputs).astype(np.float32)
 
-    def _train(self, learned: DeviceExamples, chosen: DeviceExamples, class_counts: tuple[int, ...]) -> PyTree:
-        """The weights of every network after the epoch with its least loss on the people held out."""
+    def _train(self, training: Training, learned: DeviceExamples, chosen: DeviceExamples) -> PyTree:
+        """The weights of every network after the epoch with its least validation loss."""
         generator, key = np.random.default_rng(self._seed), jax.random.key(self._seed)
         everyone = np.arange(len(learned[0]))
-        steps, _ = batch_plan(len(everyone), self.batch_size)
-        optimizer = adamw(self.learning_rate, self.weight_decay, self._epochs * steps)
-        model: dict[str, Any] = {"model": self._model, "class_counts": class_counts}
         params = self._model.init(key, learned[0][:1])
-        state, best, least = optimizer.init(params), params, jnp.full(len(class_counts), jnp.inf)
+        state, best, least = training.optimizer.init(params), params, jnp.full(len(training.class_counts), jnp.inf)
         for epoch in range(self._epochs):
             batches = shuffled_batches(everyone, self.batch_size, generator)
             step_key = jax.random.fold_in(key, epoch)
-            params, state, _ = learn_epoch(params, state, learned, batches, step_key, optimizer=optimizer, **model)
-            now = losses(params, chosen, **model)
+            params, state, _ = train_epoch(training, params, state, learned, batches, step_key)
+            now = losses(training, params, chosen)
             best, least = _keep_better(params, now, best, least)
         return best
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.polynomial.hermite_e import hermevander
 from sklearn.preprocessing import StandardScaler
 
-from conceal_jax.audit.attackers.linear import LinearModel, answerable, best, linear_models
+from conceal_jax.audit.attackers.linear import LinearModel, linear_models
+from conceal_jax.audit.attackers.selection import answerable, best
 from conceal_jax.audit.examples import Examples
 from conceal_jax.audit.targets import Target
 

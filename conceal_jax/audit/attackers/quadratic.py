@@ -4,7 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from conceal_jax.audit.attackers.linear import LinearModel, answerable, best, linear_models
+from conceal_jax.audit.attackers.linear import LinearModel, linear_models
+from conceal_jax.audit.attackers.selection import answerable, best
 from conceal_jax.audit.attackers.whitening import Whitening
 from conceal_jax.audit.examples import Examples
 from conceal_jax.audit.targets import Target

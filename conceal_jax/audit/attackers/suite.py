@@ -1,38 +1,19 @@
-"""The suite: which attackers read codes."""
+"""The suite of attackers on codes.
 
-from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+To add an attacker, write a module beside this one with a class that follows `Attacker`, and list it in `full_suite`.
+"""
 
-import numpy as np
-
-from conceal_jax.audit.attackers.classical import KernelAttacker, NeighboursAttacker, TreesAttacker
+from conceal_jax.audit.attackers.attacker import Attacker
 from conceal_jax.audit.attackers.histograms import HistogramAttacker
-from conceal_jax.audit.attackers.linear import LinearAttacker, MajorityAttacker
+from conceal_jax.audit.attackers.kernel import KernelAttacker
+from conceal_jax.audit.attackers.linear import LinearAttacker
+from conceal_jax.audit.attackers.majority import MajorityAttacker
 from conceal_jax.audit.attackers.mixture import MixtureAttacker
-from conceal_jax.audit.attackers.mlp import PerceptronAttacker
+from conceal_jax.audit.attackers.mlp import MLPAttacker
 from conceal_jax.audit.attackers.moments import MomentsAttacker
+from conceal_jax.audit.attackers.neighbours import NeighboursAttacker
 from conceal_jax.audit.attackers.quadratic import QuadraticAttacker
-from conceal_jax.audit.examples import Examples
-
-
-@runtime_checkable
-class Attacker(Protocol):
-    """What the protocol asks of an attacker."""
-
-    name: str
-
-    def fit(self, learn: Examples, choose: Examples) -> "Attacker":
-        """Learns every target it answers from scratch; returns itself.
-
-        Args:
-            learn: people to learn from, with class-balanced loss.
-            choose: other people, on whom hyper-parameters are chosen.
-        """
-        ...
-
-    def predict(self, inputs: np.ndarray) -> Mapping[str, np.ndarray]:
-        """By target it answers: float scores [N, classes], of which the highest is the guess, or values [N]."""
-        ...
+from conceal_jax.audit.attackers.trees import BoostedTreesAttacker
 
 
 def full_suite(seed: int, white_box: bool) -> list[Attacker]:
@@ -40,12 +21,12 @@ def full_suite(seed: int, white_box: bool) -> list[Attacker]:
 
     Args:
         seed: of all that is random in them.
-        white_box: whether the posteriors of the codes are known to the attackers.
+        white_box: whether the attackers know the posteriors of the codes.
     """
     attackers: list[Attacker] = [
         *quick_suite(seed),
-        PerceptronAttacker(384, seed, epochs=10, networks=1, whiten=True),
-        TreesAttacker(seed),
+        MLPAttacker(384, seed, epochs=10, networks=1, whiten=True),
+        BoostedTreesAttacker(seed),
         NeighboursAttacker(),
         KernelAttacker(seed),
         HistogramAttacker(),
@@ -56,5 +37,5 @@ def full_suite(seed: int, white_box: bool) -> list[Attacker]:
 
 
 def quick_suite(seed: int) -> list[Attacker]:
-    """Those that find most of what is found, in a fraction of the time."""
-    return [MajorityAttacker(), LinearAttacker(), PerceptronAttacker(128, seed)]
+    """The attackers that find most of the leakage, in a fraction of the time."""
+    return [MajorityAttacker(), LinearAttacker(), MLPAttacker(128, seed)]

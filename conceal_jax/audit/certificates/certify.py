@@ -4,129 +4,19 @@ The bounds are those of `bounds.py` beside this. Whoever asks for a certificate 
 description leaves open is refused, never assumed. docs/certificates.md holds the proofs, and the limits of each kind.
 """
 
-import dataclasses
-import math
-from typing import Any, Literal
-
 import numpy as np
 
 from conceal_jax.attributes import MISSING_CLASS
 from conceal_jax.audit.certificates import bounds
+from conceal_jax.audit.certificates.certificate import (
+    AuditSet,
+    Certificate,
+    CertificateRefusedError,
+    Measure,
+    ReleaseDescription,
+)
 
 MIN_PEOPLE_PER_CLASS = 20
-
-Measure = Literal["accuracy", "balanced accuracy"]
-
-
-class CertificateRefusedError(ValueError):
-    """Nothing can be certified; the message says why, and what would have to change."""
-
-
-@dataclasses.dataclass(frozen=True)
-class ReleaseDescription:
-    """All that a recipient gets of a photo, as far as certificates depend on it.
-
-    Attributes:
-        kind: "finite", a code of finitely many values; "gaussian", mean plus Gaussian noise; "mean", the mean alone.
-        neutral_depends_on_photo: concealed pictures are decoded under labels that were computed from the photo.
-        repeats_identical: a photo encoded again gives the same code, as the noise is keyed by a hash of the photo and
-            a secret, or as there is none.
-        releases_per_photo: how many codes of one photo are ever given out where repeats differ; None for no limit.
-        clip_radius: of a Gaussian release, the Euclidean norm to which the mean is clipped before the noise is added;
-            None where it is not clipped.
-        sigma: of a Gaussian release, the standard deviation of the noise, one number for all photos and coordinates;
-            None where it depends on the photo, even if only through a floor.
-    """
-
-    kind: Literal["finite", "gaussian", "mean"]
-    neutral_depends_on_photo: bool
-    repeats_identical: bool
-    releases_per_photo: int | None = None
-    clip_radius: float | None = None
-    sigma: float | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class AuditSet:
-    """Where the people come from on whom a certificate rests.
-
-    Attributes:
-        population: from whom they were drawn at random, in words.
-        used_in_training: some of them helped to train the encoder or its quantiser.
-        used_in_selection: some of them helped to choose among encoders, settings, checkpoints or seeds.
-        one_photo_per_person: no person is in it twice.
-    """
-
-    population: str
-    used_in_training: bool
-    used_in_selection: bool
-    one_photo_per_person: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class Certificate:
-    """A bound on every attacker, and what it covers.
-
-    Attributes:
-        attribute: what is concealed.
-        measure, bound: the best attacker's accuracy, or balanced accuracy, is at most `bound`.
-        chance: what guessing without the release attains.
-        method: "noise mechanism" or "finite code".
-        inputs: what the attacker sees.
-        population: of whom it holds.
-        confidence: probability that the bound holds, over the draw of the audit set; 1 where none was needed.
-        jointly: how many certificates hold together with this confidence.
-        releases: how many different codes of one photo the attacker may have.
-        people: size of the audit set; 0 where none was needed.
-    """
-
-    attribute: str
-    measure: Measure
-    bound: float
-    chance: float
-    method: Literal["noise mechanism", "finite code"]
-    inputs: str
-    population: str
-    confidence: float
-    jointly: int
-    releases: int
-    people: int
-
-    def plain_words(self) -> str:
-        """What it says, for a reader who answers for privacy and not for mathematics."""
-        return " ".join([self._promise(), self._trust(), *self._limits()])
-
-    def to_json(self) -> dict[str, Any]:
-        """Every field and the plain words, in types that `json` writes."""
-        return dataclasses.asdict(self) | {"plain_words": self.plain_words()}
-
-    def _promise(self) -> str:
-        share = "of the people" if self.measure == "accuracy" else "of the people, averaged over the groups,"
-        return (
-            f"Nobody who sees {self.inputs}, by any method known or unknown, tells {self.attribute} rightly for "
-            f"more than {_rounded_up(self.bound):.1f} % {share} where guessing attains {100 * self.chance:.1f} %."
-        )
-
-    def _trust(self) -> str:
-        if self.method == "noise mechanism":
-            return f"This follows from the noise alone, without any test, and holds for {self.population}."
-        together = f", together with {self.jointly - 1} other certificates," if self.jointly > 1 else ""
-        return (
-            f"This was measured on {self.people:,} people and holds for {self.population}{together} with a "
-            f"confidence of {100 * self.confidence:g} %."
-        )
-
-    def _limits(self) -> list[str]:
-        repeats = "one code" if self.releases == 1 else f"{self.releases} different codes"
-        return [
-            f"It covers {repeats} of a photo; different photos of one person count as different codes.",
-            "It does not cover someone who also has the photo or knows other things about the person, such as a name.",
-        ]
-
-
-def _rounded_up(bound: float) -> float:
-    """Per cent with one decimal; what is promised is never less than the bound."""
-    return min(math.ceil(1000 * bound - 1e-9) / 10, 100.0)
 
 
 def certify_noise_mechanism(
@@ -189,15 +79,13 @@ def certify_finite_code(
     audit_set: AuditSet,
     measure: Measure = "balanced accuracy",
     confidence: float = 0.95,
-    jointly: int = 1,
 ) -> Certificate:
     """Certifies a code of finitely many values from an audit set that the encoder has never met.
 
     Args:
         code_ids: int [N], which value of the code each person got.
         labels: int [N], classes from 0 to class_count - 1, none missing.
-        jointly: how many certificates are issued from the same people: each gets an equal part of 1 - confidence
-            (Bonferroni), so that all of them hold together with `confidence`.
+        confidence: with which all the certificates of the audit set hold together.
 
     Raises:
         CertificateRefusedError: the release is not finite or has an open end; the audit set took part in training or
@@ -207,10 +95,8 @@ def certify_finite_code(
     _refuse_open_ends(release)
     _refuse_infinite(release)
     _refuse_met_people(audit_set)
-    if jointly < 1:
-        raise ValueError(f"got jointly={jointly}; count this certificate too, so at least 1")
     counts = _cell_counts(np.asarray(code_ids), np.asarray(labels), class_count)
-    each = 1 - (1 - confidence) / jointly
+    each = 1 - (1 - confidence) / audit_set.jointly
     balanced = measure == "balanced accuracy"
     bound = (bounds.finite_code_balanced_accuracy if balanced else bounds.finite_code_accuracy)(counts, each)
     if bound >= 1:
@@ -227,7 +113,7 @@ def certify_finite_code(
         inputs="the code, or anything made from it without looking at the photo again",
         population=audit_set.population,
         confidence=confidence,
-        jointly=jointly,
+        jointly=audit_set.jointly,
         releases=1,
         people=len(code_ids),
     )

@@ -1,17 +1,18 @@
 """Certificates of a release of some people, or why there is none."""
 
+import dataclasses
+
 import numpy as np
 
 from conceal_jax.attributes import MISSING_CLASS, Attribute, AttributeSet
 from conceal_jax.audit.certificates.bounds import uniform_priors
-from conceal_jax.audit.certificates.certify import (
+from conceal_jax.audit.certificates.certificate import (
     AuditSet,
     Certificate,
     CertificateRefusedError,
     ReleaseDescription,
-    certify_finite_code,
-    certify_noise_mechanism,
 )
+from conceal_jax.audit.certificates.certify import certify_finite_code, certify_noise_mechanism
 from conceal_jax.audit.release import Release
 
 
@@ -30,11 +31,11 @@ def certificates(
         The certificates, and by attribute why there is none.
     """
     issued, refused = [], {}
+    together = dataclasses.replace(audit_set, jointly=len(attributes.concealed) * releases)
     for spec in attributes.concealed:
         try:
             if description.kind == "finite":
-                jointly = len(attributes.concealed) * releases
-                issued.append(_of_finite_code(spec, description, audit_set, people, jointly))
+                issued.append(_of_finite_code(spec, description, together, people))
             else:
                 priors = uniform_priors(len(spec.group_names))
                 issued.append(certify_noise_mechanism(description, attribute=spec.name, priors=priors))
@@ -44,7 +45,7 @@ def certificates(
 
 
 def _of_finite_code(
-    spec: Attribute, description: ReleaseDescription, audit_set: AuditSet, people: Release, jointly: int
+    spec: Attribute, description: ReleaseDescription, audit_set: AuditSet, people: Release
 ) -> Certificate:
     labels = spec.groups(people.labels[spec.name])
     known = np.flatnonzero(labels != MISSING_CLASS)
@@ -57,5 +58,4 @@ def _of_finite_code(
         attribute=spec.name,
         release=description,
         audit_set=audit_set,
-        jointly=jointly,
     )

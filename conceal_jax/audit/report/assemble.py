@@ -10,9 +10,10 @@ from typing import Any, Literal
 import numpy as np
 
 from conceal_jax.attributes import Attribute, Categorical
-from conceal_jax.audit.audit import SOURCES, Audit
+from conceal_jax.audit.audit import Audit
 from conceal_jax.audit.controls import PLANTED, SHUFFLED, Verdict, judge_planted, judge_shuffled
 from conceal_jax.audit.reading import Figures, Reading
+from conceal_jax.audit.release import SOURCES
 from conceal_jax.audit.report.html import render_page
 from conceal_jax.audit.report.summary import summary
 from conceal_jax.audit.statistics import Estimate, excess

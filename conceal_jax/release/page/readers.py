@@ -9,7 +9,7 @@ import numpy as np
 
 from conceal_jax.attributes import AttributeSet
 from conceal_jax.audit.attackers.calibration import Calibration, calibrate
-from conceal_jax.audit.attackers.mlp import PerceptronAttacker
+from conceal_jax.audit.attackers.mlp import MLPAttacker
 from conceal_jax.audit.examples import Examples
 from conceal_jax.audit.release import Release, Source
 from conceal_jax.audit.statistics import balanced_accuracy
@@ -34,7 +34,7 @@ class Reader:
         accuracies: by attribute, balanced accuracy on people that were not learned from.
     """
 
-    attacker: PerceptronAttacker
+    attacker: MLPAttacker
     calibrations: dict[str, Calibration]
     accuracies: dict[str, float]
 
@@ -75,7 +75,7 @@ def fit_readers(release: Release, attributes: AttributeSet, seed: int = 0) -> Re
         examples = Examples(_features(release.inputs(source)), targets, people=release.people)
         others, judged = examples.split(_JUDGES, seed)
         learn, choose = others.split(_CHOOSERS, seed)
-        attacker = PerceptronAttacker(seed=seed).fit(learn, choose)
+        attacker = MLPAttacker(seed=seed).fit(learn, choose)
         scores = attacker.predict(choose.inputs)
         readers[source] = Reader(
             attacker,
@@ -85,7 +85,7 @@ def fit_readers(release: Release, attributes: AttributeSet, seed: int = 0) -> Re
     return Readers(len(learn), {spec.name: spec.group_names for spec in concealed.concealed}, readers)
 
 
-def _accuracies(attacker: PerceptronAttacker, judged: Examples) -> dict[str, float]:
+def _accuracies(attacker: MLPAttacker, judged: Examples) -> dict[str, float]:
     scores = attacker.predict(judged.inputs)
     known = {name: target.known for name, target in judged.targets.items()}
     return {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import r2_score
 
-from conceal_jax.audit.attackers.cnn import PictureReader, StaleReader, mirror_some, require_pictures
+from conceal_jax.audit.attackers.cnn import CNNAttacker, PretrainedCNN, mirror_some, require_pictures
 from conceal_jax.audit.examples import Examples
 from conceal_jax.audit.targets import Target
 
@@ -25,12 +25,12 @@ def bars(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def trained() -> tuple[PictureReader, np.ndarray, np.ndarray, np.ndarray]:
+def trained() -> tuple[CNNAttacker, np.ndarray, np.ndarray, np.ndarray]:
     pictures, upright, brightness = bars(32)
     labels = np.where(np.arange(COUNT) % 5 == 0, -1, upright)
     targets = {"upright": Target(labels, 2), "brightness": Target(brightness, 0)}
     everyone = Examples(pictures, targets)
-    reader = PictureReader(epochs=8).fit(everyone.take(np.arange(896)), everyone.take(np.arange(896, COUNT)))
+    reader = CNNAttacker(epochs=8).fit(everyone.take(np.arange(896)), everyone.take(np.arange(896, COUNT)))
     return reader, *(part[896:] for part in (pictures, upright, brightness))
 
 
@@ -44,7 +44,7 @@ def test_one_network_reads_classes_and_values_of_unseen_pictures(trained):
 def test_a_stale_reader_learns_nothing_of_new_pictures(trained):
     reader, pictures, upright, _ = trained
     turned = Examples(pictures, {"upright": Target(1 - upright, 2)})
-    stale = StaleReader(reader).fit(turned, turned)
+    stale = PretrainedCNN(reader).fit(turned, turned)
     np.testing.assert_array_equal(stale.predict(pictures)["upright"], reader.predict(pictures)["upright"])
 
 
@@ -60,7 +60,7 @@ def test_without_flips_left_is_told_from_right_and_progress_is_told():
     pictures[right == 1, :, 16:] //= 2
     pictures[right == 0, :, :16] //= 2
     lines: list[str] = []
-    reader = PictureReader(epochs=2, flip=False, progress=lines.append)
+    reader = CNNAttacker(epochs=2, flip=False, progress=lines.append)
     examples = Examples(pictures, {"right": Target(right.astype(np.int32), 2)})
     reader.fit(examples, examples)
     assert np.mean(reader.predict(pictures)["right"].argmax(1) == right) > 0.95
@@ -70,7 +70,7 @@ def test_without_flips_left_is_told_from_right_and_progress_is_told():
 def test_larger_pictures_are_read_too():
     pictures, upright, _ = bars(128)
     examples = Examples(pictures[:64], {"upright": Target(upright[:64], 2)})
-    reader = PictureReader(epochs=1).fit(examples, examples)
+    reader = CNNAttacker(epochs=1).fit(examples, examples)
     assert reader.predict(pictures[:5])["upright"].shape == (5, 2)
 
 

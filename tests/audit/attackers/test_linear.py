@@ -8,14 +8,9 @@ from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 
-from conceal_jax.audit.attackers.linear import (
-    LinearAttacker,
-    MajorityAttacker,
-    answerable,
-    balanced_weights,
-    linear_models,
-    loss,
-)
+from conceal_jax.audit.attackers.linear import LinearAttacker, linear_models
+from conceal_jax.audit.attackers.majority import MajorityAttacker
+from conceal_jax.audit.attackers.selection import answerable, balanced_weights, loss
 from conceal_jax.audit.attackers.whitening import Whitening
 from conceal_jax.audit.examples import Examples
 from conceal_jax.audit.targets import Target

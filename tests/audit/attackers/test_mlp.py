@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, r2_score
 
-from conceal_jax.audit.attackers.mlp import PerceptronAttacker
+from conceal_jax.audit.attackers.mlp import MLPAttacker
 from conceal_jax.audit.examples import Examples
 from conceal_jax.audit.targets import Target
 
@@ -23,7 +23,7 @@ def read(codes: np.ndarray, targets: dict[str, Target], **options: int) -> dict[
         )
         for part in (LEARN, CHOOSE)
     ]
-    attacker = PerceptronAttacker(64, 1, **{"epochs": 40, **options})
+    attacker = MLPAttacker(64, 1, **{"epochs": 40, **options})
     return dict(attacker.fit(*parts).predict(codes[TEST]))
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from conceal_jax.audit.certificates.certify import bounds
+from conceal_jax.audit.certificates import bounds
 
 SLACK = 1e-9
 shares = st.lists(st.integers(1, 50), min_size=2, max_size=5).map(lambda parts: np.array(parts) / sum(parts))

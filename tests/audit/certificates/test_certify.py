@@ -8,14 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from conceal_jax.audit.certificates.certify import (
-    AuditSet,
-    CertificateRefusedError,
-    ReleaseDescription,
-    bounds,
-    certify_finite_code,
-    certify_noise_mechanism,
-)
+from conceal_jax.audit.certificates import bounds
+from conceal_jax.audit.certificates.certificate import AuditSet, CertificateRefusedError, ReleaseDescription
+from conceal_jax.audit.certificates.certify import certify_finite_code, certify_noise_mechanism
 
 NOISY = ReleaseDescription("gaussian", neutral_depends_on_photo=False, repeats_identical=True, clip_radius=1, sigma=2)
 FINITE = ReleaseDescription("finite", neutral_depends_on_photo=False, repeats_identical=True)
@@ -36,8 +31,8 @@ def people(generator) -> tuple[np.ndarray, np.ndarray]:
     return np.minimum(generator.integers(16, size=PEOPLE) + 3 * labels, 15), labels
 
 
-def changed(release: ReleaseDescription, **changes: object) -> ReleaseDescription:
-    return dataclasses.replace(release, **changes)
+def changed(described, **changes: object):
+    return dataclasses.replace(described, **changes)
 
 
 def test_trap_1_a_floor_under_a_data_dependent_sigma_certifies_nothing(generator):
@@ -139,7 +134,6 @@ def test_finite_codes_of_which_nothing_is_proven_are_refused(people, changes, me
         ({"labels": np.zeros(PEOPLE)}, "expected integers"),
         ({"labels": np.full(PEOPLE, 2)}, "expected 0 to 1"),
         ({"confidence": 1.0}, "confidence"),
-        ({"jointly": 0}, "at least 1"),
     ],
 )
 def test_wrong_arguments_are_errors_and_no_refusals(people, changes, message):
@@ -149,8 +143,14 @@ def test_wrong_arguments_are_errors_and_no_refusals(people, changes, message):
     assert not isinstance(raised.value, CertificateRefusedError)
 
 
+def test_an_audit_set_of_no_certificate_is_refused():
+    with pytest.raises(ValueError, match="at least 1"):
+        changed(STRANGERS, jointly=0)
+
+
 def test_a_certificate_for_a_privacy_officer_and_for_json(people):
-    certificate = certify_finite_code(*people, 2, attribute="gender", release=FINITE, audit_set=STRANGERS, jointly=3)
+    three = changed(STRANGERS, jointly=3)
+    certificate = certify_finite_code(*people, 2, attribute="gender", release=FINITE, audit_set=three)
     words = certificate.plain_words()
     bound = f"{math.ceil(1000 * certificate.bound) / 10:.1f} %"
     for part in ("gender", bound, "50.0 %", "4,000 people", "adults in Utopia", "95 %"):
@@ -175,9 +175,9 @@ def test_accuracy_is_certified_for_the_shares_of_a_population(people):
 
 
 def test_certificates_that_hold_together_share_the_doubt(people):
-    asked = {"attribute": "gender", "release": FINITE, "audit_set": STRANGERS}
-    alone = certify_finite_code(*people, 2, confidence=1 - 0.05 / 3, **asked)
-    together = certify_finite_code(*people, 2, jointly=3, **asked)
+    asked = {"attribute": "gender", "release": FINITE}
+    alone = certify_finite_code(*people, 2, confidence=1 - 0.05 / 3, audit_set=STRANGERS, **asked)
+    together = certify_finite_code(*people, 2, audit_set=changed(STRANGERS, jointly=3), **asked)
     assert together.bound == pytest.approx(alone.bound)
     assert together.confidence == 0.95
 

@@ -9,19 +9,22 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from conceal_jax.audit.attackers.classical import KernelAttacker, NeighboursAttacker, TreesAttacker, ridge_path, votes
+from conceal_jax.audit.attackers.kernel import KernelAttacker, ridge_path
+from conceal_jax.audit.attackers.neighbours import NeighboursAttacker, votes
+from conceal_jax.audit.attackers.trees import BoostedTreesAttacker
 from conceal_jax.audit.examples import Examples
 from conceal_jax.audit.targets import Target
 
 LEARN, CHOOSE, TEST = np.arange(2000), np.arange(2000, 2500), np.arange(2500, 4000)
-ATTACKERS = (TreesAttacker, NeighboursAttacker, KernelAttacker)
+ATTACKERS = (BoostedTreesAttacker, NeighboursAttacker, KernelAttacker)
 
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
     """Fewer landmarks and trees; on so few people, threads wait for one another longer than they work."""
     monkeypatch.setattr(KernelAttacker, "landmarks", 200)
-    monkeypatch.setattr(TreesAttacker, "settings", TreesAttacker.settings | {"learning_rate": 0.2, "max_iter": 80})
+    fewer = BoostedTreesAttacker.settings | {"learning_rate": 0.2, "max_iter": 80}
+    monkeypatch.setattr(BoostedTreesAttacker, "settings", fewer)
     with threadpool_limits(1):
         yield
 
@@ -97,7 +100,7 @@ def test_noise_is_not_read_and_its_scores_are_near_even(attacker):
     assert r2_score(noise[TEST], got["v"]) > -0.05
 
 
-@pytest.mark.parametrize("attacker", [TreesAttacker, KernelAttacker])
+@pytest.mark.parametrize("attacker", [BoostedTreesAttacker, KernelAttacker])
 def test_an_attacker_is_a_function_of_its_seed(codes, attacker):
     target = Target(quadrants(codes), 2)
     first, again = (answers(attacker(seed=5), codes, y=target)["y"] for _ in range(2))
@@ -111,7 +114,9 @@ def test_where_nothing_can_be_learned_nothing_is_answered(codes, attacker):
 
 def test_trees_leave_targets_of_many_classes_unanswered(codes):
     many = np.random.default_rng(4).integers(0, 21, 4000).astype(np.int32)
-    assert list(answers(TreesAttacker(), codes, many=Target(many, 21), xor=Target(quadrants(codes), 2))) == ["xor"]
+    assert list(answers(BoostedTreesAttacker(), codes, many=Target(many, 21), xor=Target(quadrants(codes), 2))) == [
+        "xor"
+    ]
 
 
 @pytest.mark.parametrize("count", [1, 20])

@@ -1,4 +1,4 @@
-"""Waiting for data that is slow, or that never comes."""
+"""Reading with a timeout: slow storage is logged, and storage that hangs ends the run."""
 
 import logging
 import queue
@@ -13,18 +13,18 @@ logger = logging.getLogger(__name__)
 Item = TypeVar("Item")
 
 
-def patiently(
+def with_timeout(
     read: Callable[[], Item], warn_after: float = 30.0, give_up_after: float = 600.0
 ) -> Generator[Item, None, None]:
-    """What `read` returns, again and again, called in a thread of its own, so that a signal can interrupt the wait.
+    """Yields the results of repeated calls of `read`, which run in a thread so that a signal can interrupt the wait.
 
     Args:
-        read: gives the next item.
-        warn_after: seconds after which a wait is logged, and again after as many.
-        give_up_after: seconds after which it ends.
+        read: returns the next item.
+        warn_after: seconds of waiting after which a warning is logged, and again after as many.
+        give_up_after: seconds of waiting after which the read has failed.
 
     Raises:
-        DataStalledError: an item did not come in time.
+        DataStalledError: an item did not arrive in time.
         DataWorkerError: `read` raised; its exception is the cause.
     """
     requests: queue.SimpleQueue[bool] = queue.SimpleQueue()
@@ -59,6 +59,6 @@ def _wait(answers: "queue.SimpleQueue[Item]", warn_after: float, give_up_after: 
             waited += warn_after
             logger.warning("no batch for %.0f s: is the storage of the pictures slow, or gone?", waited)
     raise DataStalledError(
-        f"no batch came within {give_up_after:.0f} s; the last good checkpoint is kept. Look after the storage of the "
+        f"no batch came within {give_up_after:.0f} s; the last good checkpoint is kept. Check the storage of the "
         "pictures, then start the same command again"
     )

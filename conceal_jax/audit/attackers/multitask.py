@@ -1,4 +1,4 @@
-"""Targets as rectangular arrays, and the loss with which networks learn all of them at once."""
+"""Multi-task targets of the neural attackers: labels and weights as arrays, and the balanced loss over all targets."""
 
 import dataclasses
 
@@ -11,14 +11,14 @@ from conceal_jax.audit.targets import Target, Targets
 
 
 @dataclasses.dataclass(frozen=True)
-class QuestionSheet:
+class TargetArrays:
     """The targets of N examples as arrays for networks with outputs [N, targets, width].
 
     Attributes:
         names: of the targets.
-        class_counts: int [targets]; 0 where a value is asked for, which is then the first output.
+        class_counts: int [targets]; 0 for a value, which is then the first output.
         labels: float32 [N, targets]: classes, or values standardised to mean 0 and variance 1; 0 where missing.
-        weights: float32 [N, targets]: 0 where missing, such that every class has the same sum, 1 on average otherwise.
+        weights: float32 [N, targets]: 0 where missing, else 1 on average, with the same sum for every class.
         means, deviations: float32 [targets], by which values were standardised.
     """
 
@@ -34,9 +34,9 @@ class QuestionSheet:
         """Outputs a network needs for each target."""
         return max(1, int(self.class_counts.max()))
 
-    def repeated(self, times: int) -> "QuestionSheet":
-        """Every question `times` over: first all once, then all again."""
-        return QuestionSheet(
+    def repeated(self, times: int) -> "TargetArrays":
+        """The targets tiled `times` over: all once, then all again."""
+        return TargetArrays(
             names=self.names * times,
             class_counts=np.tile(self.class_counts, times),
             labels=np.tile(self.labels, (1, times)),
@@ -45,30 +45,30 @@ class QuestionSheet:
             deviations=np.tile(self.deviations, times),
         )
 
-    def of(self, targets: Targets) -> "QuestionSheet":
-        """The same questions about other people, values standardised as here."""
-        return _lay_out({name: targets[name] for name in self.names}, self.means, self.deviations)
+    def same_targets(self, targets: Targets) -> "TargetArrays":
+        """The same targets of other people, with values standardised as here."""
+        return _arrays({name: targets[name] for name in self.names}, self.means, self.deviations)
 
     def scores(self, outputs: np.ndarray) -> dict[str, np.ndarray]:
-        """Outputs [N, targets, width] by target: logits [N, classes], or values [N] in their own unit."""
+        """Outputs [N, targets, width] by target: logits [N, classes], or values [N] in their unit."""
         return {
             name: outputs[:, i, :count] if count else outputs[:, i, 0] * self.deviations[i] + self.means[i]
             for i, (name, count) in enumerate(zip(self.names, self.class_counts, strict=True))
         }
 
 
-def question_sheet(targets: Targets) -> QuestionSheet:
-    """Lays out targets that all have the same number of examples."""
+def target_arrays(targets: Targets) -> TargetArrays:
+    """Targets of the same N examples as arrays."""
     means, deviations = np.array([_scale(target) for target in targets.values()], np.float32).T
-    return _lay_out(targets, means, deviations)
+    return _arrays(targets, means, deviations)
 
 
-def _lay_out(targets: Targets, means: np.ndarray, deviations: np.ndarray) -> QuestionSheet:
+def _arrays(targets: Targets, means: np.ndarray, deviations: np.ndarray) -> TargetArrays:
     scales = zip(means.tolist(), deviations.tolist(), strict=True)
     columns = [_column(target, *scale) for target, scale in zip(targets.values(), scales, strict=True)]
     labels, weights = (np.array(part, np.float32).T for part in zip(*columns, strict=True))
     counts = np.array([target.class_count for target in targets.values()])
-    return QuestionSheet(tuple(targets), counts, labels, weights, means, deviations)
+    return TargetArrays(tuple(targets), counts, labels, weights, means, deviations)
 
 
 def _scale(target: Target) -> tuple[float, float]:

@@ -1,0 +1,31 @@
+"""The baseline without inputs: the most frequent class, or the mean value."""
+
+import numpy as np
+
+from conceal_jax.audit.attackers.selection import answerable
+from conceal_jax.audit.examples import Examples
+from conceal_jax.audit.targets import Target
+
+
+class MajorityAttacker:
+    """Looks at nothing: guesses the most common class, or the mean value."""
+
+    name = "majority"
+
+    def fit(self, learn: Examples, choose: Examples) -> "MajorityAttacker":
+        """Counts the labels of `learn`; there is nothing to choose."""
+        self._answers = {name: _constant(learn.targets[name]) for name in answerable(learn, choose)}
+        return self
+
+    def predict(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """By target: the same scores [N, classes], or the same value [N], for everyone."""
+        return {name: np.repeat(answer[None], len(inputs), axis=0) for name, answer in self._answers.items()}
+
+
+def _constant(target: Target) -> np.ndarray:
+    """Log frequencies [classes], minus infinity for a class never seen; or the mean."""
+    labels = target.labels[target.known]
+    if not target.class_count:
+        return np.asarray(labels.mean(dtype=np.float64))
+    frequencies = np.bincount(labels, minlength=target.class_count) / len(labels)
+    return np.log(frequencies, out=np.full(target.class_count, -np.inf), where=frequencies > 0)
