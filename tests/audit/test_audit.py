@@ -139,7 +139,7 @@ def test_people_too_few_or_of_one_class_are_refused():
 
 def test_someone_on_both_sides_is_refused():
     release = world(300, 0)
-    with pytest.raises(ValueError, match="100 people are both among those learned from and among those judged"):
+    with pytest.raises(ValueError, match="100 people are in both the training and the test part"):
         audit(release, release.take(np.arange(100)), ATTRIBUTES)
 
 
