@@ -1,4 +1,4 @@
-"""What the audit finds in worlds of which it is known how much a code tells, and how its intervals cover.
+"""What the audit finds in worlds whose leakage is known, and how its intervals cover.
 
     python -m benchmarks.audit_worlds --people=20000 --dimensions=64 --leak=.03 --json=worlds.json
     python -m benchmarks.audit_worlds --worlds --coverage=200

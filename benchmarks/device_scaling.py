@@ -3,7 +3,7 @@
     python -m benchmarks.device_scaling
     python -m benchmarks.device_scaling --batch=512 --config=configs/utkface.py
 
-Counted by the compiler in the program that each device runs, of the first stage's step and of the censor's: floating
+Counted by the compiler in the program that each device runs, of the autoencoder's step and of the censor's: floating
 point operations, bytes read and written, bytes that it gets from sums and gatherings over all devices, and bytes of
 memory besides arguments and results. Nothing is run, and virtual devices do: the table does not depend on how busy or
 how fast the machine is.
@@ -69,9 +69,9 @@ def variants(config: Config) -> Iterable[tuple[str, list[float]]]:
 
 
 def pictures(config: Config, devices: int) -> list[float]:
-    """Of the first stage's step."""
+    """Of the autoencoder's step."""
     size, count = config.data.image_size, config.training.batch_size
-    batch = {"image": np.zeros((count, size, size, 3), np.uint8), **_told(config, count)}
+    batch = {"image": np.zeros((count, size, size, 3), np.uint8), **_labels(config, count)}
     step = bind_train_step(
         create_model(config, censored=False), config.attributes, create_optimizer(config.training), config
     )
@@ -83,7 +83,7 @@ def codes(config: Config, devices: int) -> list[float]:
     """Of the censor's step."""
     count = config.censor.batch_size * batch_parts(config)
     code = np.zeros((count, config.model.latent_dim), np.float32)
-    batch = {"code": code, "curvature": code, **_told(config, count)}
+    batch = {"code": code, "curvature": code, **_labels(config, count)}
     optimizer = create_optimizer(stages.censor_schedule(config))
     step = bind_censor_step(create_censor(config), config.attributes, optimizer, config)
     shapes = jax.eval_shape(lambda: stages.censor_state({}, config, config.attributes))
@@ -111,7 +111,7 @@ def print_table(title: str, rows: Iterable[tuple[str, list[float]]]) -> None:
         )
 
 
-def _told(config: Config, count: int) -> dict[str, PyTree]:
+def _labels(config: Config, count: int) -> dict[str, PyTree]:
     labels: dict[str, np.ndarray] = {
         spec.name: np.zeros(count, spec.dtype) for spec in (*config.attributes.all, *APPEARANCE)
     }

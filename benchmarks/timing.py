@@ -95,6 +95,6 @@ def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
 
 
 def write_json(path: str | None, report: Mapping[str, Any]) -> None:
-    """Writes a report where one was asked for; `Spread` becomes a mapping."""
+    """Writes a report where one is requested; `Spread` becomes a mapping."""
     if path:
         Path(path).write_text(json.dumps(report, indent=2, default=dataclasses.asdict) + "\n")

@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def add_shape_options(parser: argparse.ArgumentParser) -> None:
-    """What every worker of a benchmark is told alike."""
+    """The options that every worker shares."""
     parser.add_argument("--config", default=jax_workloads.CONFIG, help="FILE, or FILE:shrunken")
     parser.add_argument("--network", choices=jax_workloads.NETWORKS, default="default")
     parser.add_argument("--batch", type=int, default=64, help="pictures in a training step")

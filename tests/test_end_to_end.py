@@ -102,6 +102,7 @@ def own_folder(folder):
         ("celeb_a", celeb_a, 3),
         ("celeb_a_tpu", celeb_a, 1),
         ("fairface", fairface, 1),
+        ("paper", utkface, 1),
         ("folder", own_folder, 1),
     ],
 )

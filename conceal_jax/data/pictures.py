@@ -10,7 +10,6 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from conceal_jax.data.archive import UnreadableFileError
 from conceal_jax.data.collection import Collection
-from conceal_jax.data.jpeg import plain_jpeg
 
 MAX_PIXELS = 80_000_000
 MAX_SCANS = 100
@@ -69,7 +68,7 @@ def with_picture(content: bytes, use: Callable[[Image.Image], np.ndarray]) -> np
     if content.count(_START_OF_SCAN) > MAX_SCANS and content.startswith(b"\xff\xd8"):
         raise BadPictureError(f"the JPEG has more than {MAX_SCANS} scans, as no camera writes")
     try:
-        with plain_jpeg(content, MAX_PIXELS) or Image.open(io.BytesIO(content), formats=FORMATS) as picture:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
             return use(picture)
     except BadPictureError:
         raise

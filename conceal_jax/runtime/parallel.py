@@ -114,7 +114,7 @@ def _place(tree: PyTree, sharding: NamedSharding) -> PyTree:
     """Host arrays to global ones; those of several processes are put together from what each of them holds."""
     if sharding.is_fully_addressable:
         return jax.device_put(tree, sharding)
-    # A transfer asked for, as by `device_put`; the guard takes it for one by mistake.
+    # A requested transfer, as by `device_put`; the guard takes it for one by mistake.
     with jax.transfer_guard_host_to_device("allow"):
         return jax.tree.map(lambda leaf: jax.make_array_from_process_local_data(sharding, leaf), tree)
 

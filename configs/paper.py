@@ -1,0 +1,29 @@
+"""The paper's own method and nothing else (Hanukoglu et al. 2019, arXiv 1909.09156), on UTKFace at 64x64.
+
+    python train.py --config=configs/paper.py --config.data.path=utkface.zip --workdir=runs/paper
+    python evaluate.py --workdir=runs/paper
+
+A convolutional VAE whose sampled latent is joined with the labels of gender, ethnicity and age: no censor, no adversary,
+no recognition. It is the baseline that configs/utkface.py is compared with; `data.path` is as there.
+
+Time: minutes on an accelerator; hours on two cores, where strided convolutions have slow gradients.
+"""
+
+import runpy
+from pathlib import Path
+
+from conceal_jax.config import Config, DataConfig, ModelConfig, ObjectiveConfig, TrainingConfig
+
+
+def get_config() -> Config:
+    """One stage: the reconstruction and the rate, with the labels given to the decoder."""
+    utkface: Config = runpy.run_path(str(Path(__file__).with_name("utkface.py")))["get_config"]()
+    return Config(
+        attributes=utkface.attributes,
+        data=DataConfig(source="utkface", image_size=64),
+        model=ModelConfig(network="convolutional", latent_dim=64, widths=(32, 64, 128, 256)),
+        objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=1.0),
+        training=TrainingConfig(
+            steps=4000, batch_size=64, evaluate_every=1000, pictures_every=1000, checkpoint_every=1000
+        ),
+    )
