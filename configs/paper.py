@@ -3,8 +3,8 @@
     python train.py --config=configs/paper.py --config.data.path=utkface.zip --workdir=runs/paper
     python evaluate.py --workdir=runs/paper
 
-A convolutional VAE whose sampled latent is joined with the labels of gender, ethnicity and age: no censor, no adversary,
-no recognition. It is the baseline that configs/utkface.py is compared with; `data.path` is as there.
+A convolutional VAE whose sampled latent is joined with the labels of gender, ethnicity and age. It has no censor, no
+adversary and no recognition. It is the baseline that configs/utkface.py is compared with; `data.path` is as there.
 
 Time: minutes on an accelerator; hours on two cores, where strided convolutions have slow gradients.
 """
