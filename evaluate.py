@@ -10,7 +10,8 @@ import logging
 import sys
 from pathlib import Path
 
-from conceal_jax.evaluation.evaluate import audit_file, cross_fit_run, evaluate_run
+from conceal_jax.evaluation.arrays import audit_file
+from conceal_jax.evaluation.evaluate import cross_fit_run, evaluate_run
 from conceal_jax.runtime.compilation_cache import keep_compiled_programs
 from conceal_jax.runtime.interrupt import ended_in_a_line
 from conceal_jax.runtime.logs import configure_logging

@@ -39,7 +39,7 @@ HOMES = {
     "tensorflow": "data",
     "tensorflow_datasets": "data",
     "orbax": "runs/checkpoint.py",
-    "matplotlib": "plots.py",
+    "matplotlib": "plots",
     "cv2": "release/faces.py",
     "pyarrow": "release/jobs/shards.py",
     "safetensors": "release/export/export.py",

@@ -13,12 +13,13 @@ from conceal_jax.audit.examples import Examples
 from conceal_jax.audit.floors import Floor, floor_attackers, floor_of, kept_features
 from conceal_jax.audit.parts import Parts, answers_of, both_have, build_parts, is_readable, require_disjoint
 from conceal_jax.audit.reading import Reading, judge
-from conceal_jax.audit.release import SOURCES, Release
+from conceal_jax.audit.release import Release
 from conceal_jax.audit.repeats import RELEASES, repeated
 from conceal_jax.audit.settings import Settings
 from conceal_jax.audit.sources import answer_pictures, order_warnings, read_codes, read_originals, read_pictures
 from conceal_jax.audit.targets import VALUE_SUFFIX, require_readable, targets_of
 from conceal_jax.audit.utility import Identification, identification
+from conceal_jax.audit.vocabulary import SOURCES, Source
 
 _DEFAULTS = Settings()
 
@@ -50,7 +51,7 @@ class Audit:
     codes: dict[str, Reading]
     pictures: dict[str, Reading]
     repeats: dict[str, dict[str, Reading]]
-    identity: dict[str, Identification]
+    identity: dict[Source, Identification]
     warnings: tuple[str, ...]
     reader: CNNAttacker | None
 
@@ -135,9 +136,9 @@ def _read_repeats(parts: Parts, attributes: AttributeSet, settings: Settings) ->
     return readings
 
 
-def _identify(parts: Parts, seed: int) -> dict[str, Identification]:
+def _identify(parts: Parts, seed: int) -> dict[Source, Identification]:
     train, test = (part.release for part in parts)
-    found: dict[str, Identification] = {}
+    found: dict[Source, Identification] = {}
     if train.people is None or test.people is None or not train.persons_known:
         return found
     for source in SOURCES:

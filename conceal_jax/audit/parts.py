@@ -12,9 +12,10 @@ from conceal_jax.audit.controls import PLANTED, SHUFFLED, planted, shuffled
 from conceal_jax.audit.examples import Examples
 from conceal_jax.audit.protocol import answer, answer_out_of_fold
 from conceal_jax.audit.reading import Answers
-from conceal_jax.audit.release import Release, Source
+from conceal_jax.audit.release import Release
 from conceal_jax.audit.settings import Settings
 from conceal_jax.audit.targets import VALUE_SUFFIX, Target, Targets, joint_targets, targets_of, unreadable
+from conceal_jax.audit.vocabulary import Source
 
 JOINT_SEPARATOR = " x "
 

@@ -163,25 +163,25 @@ def _in_one_order(folds: Sequence[Answers], order: np.ndarray) -> Answers:
     }
 
 
-def asked_for(
-    reader: Attacker, pictures: np.ndarray, asked: Mapping[str, np.ndarray], attributes: AttributeSet
+def requested(
+    reader: Attacker, pictures: np.ndarray, labels: Mapping[str, np.ndarray], attributes: AttributeSet
 ) -> dict[str, Reading]:
     """Agreement of `reader` (trained on originals) with the labels that `pictures` were decoded for.
 
     Args:
         reader: asked about the same attributes when it was trained.
         pictures: uint8 [N, S, S, 3].
-        asked: by the name of a concealed attribute, the label asked for in each picture [N]; missing where none was.
+        labels: by the name of a concealed attribute, the label requested of each picture [N]; missing where none was.
 
     Raises:
-        ValueError: no attribute was asked for, or one that is not concealed; lengths that differ; too few pictures,
-            or all asked for the same.
+        ValueError: no attribute was requested, or one that is not concealed; lengths that differ; too few pictures,
+            or the same request for all.
     """
-    specs = tuple(spec for spec in attributes.concealed if spec.name in asked)
-    if not specs or len(specs) != len(asked):
+    specs = tuple(spec for spec in attributes.concealed if spec.name in labels)
+    if not specs or len(specs) != len(labels):
         names = ", ".join(spec.name for spec in attributes.concealed)
-        raise ValueError(f"got labels asked for of {sorted(asked)}; give one or more of the concealed {names}")
-    targets = targets_of(AttributeSet(specs), asked)
+        raise ValueError(f"got requests for {sorted(labels)}; give one or more of the concealed {names}")
+    targets = targets_of(AttributeSet(specs), labels)
     require_readable({}, targets)
     predictions = reader.predict(pictures)
     return judge({reader.name: {name: Answer(predictions[name]) for name in targets}}, targets)

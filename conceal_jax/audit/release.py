@@ -2,15 +2,12 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Literal
 
 import numpy as np
 
 from conceal_jax.audit.attackers.cnn import require_pictures
 from conceal_jax.audit.examples import Posterior
-
-Source = Literal["originals", "codes", "pictures"]
-SOURCES: tuple[Source, ...] = ("originals", "codes", "pictures")
+from conceal_jax.audit.vocabulary import Source
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 from conceal_jax.commands.exit_codes import ExitCode
-from conceal_jax.evaluation.evaluate import audit_arrays, audit_file
+from conceal_jax.evaluation.arrays import audit_arrays, audit_file
 from conceal_jax.release.jobs.labelled import labelled_codes
 from conceal_jax.runtime.compilation_cache import keep_compiled_programs
 from conceal_jax.runtime.memory import keep_freed_memory

@@ -1,4 +1,4 @@
-"""The runs in a folder: configuration, stage, step, last figures, and what the audit read of codes.
+"""The runs in a folder: configuration, stage, step, last figures, and what the audit read.
 
 examples:
   conceal runs runs/
@@ -8,6 +8,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from conceal_jax.audit.report.schema import read_report
+from conceal_jax.audit.vocabulary import percent
 from conceal_jax.commands.exit_codes import ExitCode
 from conceal_jax.config import Config
 from conceal_jax.config import files as config_files
@@ -62,7 +64,7 @@ def _progress(workdir: Path) -> str:
         stages = [
             ("refit", workdir / run_directory.REFIT, censor.get("refit_steps")),
             ("censor", workdir / run_directory.CENSOR, censor.get("steps")),
-            ("see", workdir, tree["training"]["steps"]),
+            ("autoencoder", workdir, tree["training"]["steps"]),
         ]
     for stage, folder, steps in stages:
         path = folder / run_directory.METRICS
@@ -81,13 +83,11 @@ def _figures(lines: list[dict[str, float]]) -> str:
 
 
 def _audit(workdir: Path) -> str:
-    path = workdir / run_directory.REPORT / "report.json"
-    if not path.is_file():
+    report = read_report(workdir / run_directory.REPORT / "report.json")
+    if report is None:
         return f"not audited yet: python evaluate.py --workdir={workdir}"
-    report = read_object(path)
-    with told_of(path):
-        read = [
-            f"{name} {100 * figures['codes']['balanced_accuracy']:.1f} % (floor {100 * figures['floor']:.1f} %)"
-            for name, figures in report.get("concealed", {}).items()
-        ]
-    return f"the audit read of codes: {', '.join(read)}"
+    read = [
+        f"{name} {percent(item.released.best.value)} (floor {percent(item.floor.value)})"
+        for name, item in report.concealed.items()
+    ]
+    return f"the audit reads: {', '.join(read)}"

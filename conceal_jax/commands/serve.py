@@ -13,7 +13,8 @@ import logging
 from pathlib import Path
 
 from conceal_jax.commands.exit_codes import ExitCode
-from conceal_jax.evaluation.evaluate import released_people
+from conceal_jax.evaluation.people import draw_training
+from conceal_jax.evaluation.release import release_of
 from conceal_jax.release.concealer import Concealer
 from conceal_jax.release.export.export import is_export
 from conceal_jax.release.faces import require_detector
@@ -62,7 +63,8 @@ def _fit(concealer: Concealer, exported: bool) -> tuple[Readers | None, str]:
         return None, "the run's pictures cannot be read (an exported model does not say where they are)"
     try:
         logger.info("fitting attackers")
-        return fit_readers(released_people(concealer.run, _PEOPLE), concealer.attributes), ""
+        people = draw_training(concealer.run, _PEOPLE)
+        return fit_readers(release_of(concealer.run, people), concealer.attributes), ""
     except (ValueError, ImportError) as error:
         logger.warning("no attackers: %s", error)
         return None, f"the run's pictures cannot be read ({error})"

@@ -2,7 +2,6 @@
 
 import secrets
 import warnings
-from collections.abc import Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,10 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from conceal_jax.attributes import AttributeSet
+from conceal_jax.audit.report.schema import Report, read_report
+from conceal_jax.audit.vocabulary import percent
 from conceal_jax.release.encode import compiled_decode, compiled_sample, in_batches
 from conceal_jax.release.export.export import REPORT, is_export, load_export
-from conceal_jax.release.export.model_card import read_report
 from conceal_jax.release.noise import check_key, photo_noise
 from conceal_jax.release.trained import Run, load_run, model_hash
 from conceal_jax.runs import run_directory
@@ -87,7 +87,7 @@ class Concealer:
             images: uint8 [N, S, S, 3]; S is `image_size`.
             key: a secret of at least 16 random bytes. With it a photo gets the same noise, and so the same code,
                 however often it is asked for; without it, fresh noise of the operating system's randomness.
-            mean: leave the noise out. Such codes tell far more: do not release them.
+            mean: leave the noise out. Such codes leak far more: do not release them.
 
         Returns:
             float32 [N, latent_dim].
@@ -98,7 +98,7 @@ class Concealer:
         self._check_images(images)
         secret = secrets.token_bytes() if key is None else check_key(key)
         if mean:
-            warnings.warn(f"mean codes tell far more than sampled ones; {self._mean_code_warning}", stacklevel=2)
+            warnings.warn(f"mean codes leak far more than sampled ones; {self._mean_code_warning}", stacklevel=2)
         if not len(images):
             return np.zeros((0, self.latent_dim), np.float32)
         if mean:
@@ -159,19 +159,17 @@ class Concealer:
             raise ValueError("some codes hold NaN or infinity; encode their photos again")
 
 
-def read_run(path: Path) -> tuple[Run, dict[str, Any] | None]:
-    """A run, from its directory or as it was exported, and its audit's report.json where there is one."""
+def read_run(path: Path) -> tuple[Run, Report | None]:
+    """A run, from its directory or as it was exported, and the report of its audit where there is one."""
     if is_export(path):
         return load_export(path), read_report(path / REPORT)
     return load_run(path), read_report(path / run_directory.REPORT / REPORT)
 
 
-def _mean_code_leakage(tree: Mapping[str, Any]) -> str | None:
+def _mean_code_leakage(report: Report) -> str | None:
     """What the audit read of mean codes, in words."""
-    readings = tree.get("repeats", {}).get("mean", {})
     read = [
-        f"{name} at {100 * reading['balanced_accuracy']:.0f} % (chance {100 * tree['concealed'][name]['chance']:.0f} %)"
-        for name, reading in readings.items()
-        if "balanced_accuracy" in reading
+        f"{name} at {percent(reading.best.value)} (chance {percent(report.concealed[name].chance)})"
+        for name, reading in report.repeats.get("mean", {}).items()
     ]
-    return f"the audit of this run reads of them {', '.join(read)}" if read else None
+    return f"the audit of this run reads from them {', '.join(read)}" if read else None

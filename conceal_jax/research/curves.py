@@ -2,17 +2,15 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from conceal_jax.audit.report.html import STYLE
-from conceal_jax.audit.report.markup import cell, figure, table
+from conceal_jax.audit.report.html import render
 from conceal_jax.audit.statistics import Estimate
 from conceal_jax.config import Config
-from conceal_jax.plots import Curve, Panel, curve_panels
+from conceal_jax.plots.curves import Curve, Panel, curve_panels
 from conceal_jax.research.audits import TOTAL
 from conceal_jax.research.figures import Result, over_seeds, pareto_front, tidy_csv
 from conceal_jax.runtime import atomic
@@ -89,17 +87,17 @@ def pages(settings: Sequence[Setting], known_floors: Mapping[str, float]) -> dic
     return {
         "leakage": (
             list(_leakage(settings, known_floors)),
-            "What the quick attackers read of codes of people set aside, against the rate. Broken lines: the floor "
+            "What the quick attackers read of codes of held-out people, against the rate. Broken lines: the floor "
             "that kept labels set, as measured; dotted: as known, where it is. Bars: 95 % intervals over seeds.",
         ),
         "distortion": (
             [
                 *_panels(settings, [("psnr_db", "", "")], "PSNR, dB"),
                 *_panels(settings, [("ssim", "", "")], "SSIM"),
-                *_panels(settings, [("active_units", "", "")], "active numbers of a code"),
+                *_panels(settings, [("active_units", "", "")], "active dimensions"),
                 *_front(settings),
             ],
-            "Picture quality of decoded samples, and how many numbers of a code are in use. Last: what is left when "
+            "Picture quality of decoded samples, and how many dimensions of a code are in use. Last: what is left when "
             "both leakage and quality count; points that another one beats in both are pale.",
         ),
         "kept": (
@@ -217,28 +215,15 @@ def _bits(settings: Sequence[Setting]) -> Iterator[Panel]:
 
 
 def _page(settings: Sequence[Setting], images: Mapping[str, tuple[bytes, str]], failed: Sequence[Result]) -> str:
-    body = "".join(figure(image, caption) for image, caption in images.values())
-    lost = "".join(f"<li>{escape(each.name)}: {escape(each.failure)}</li>" for each in failed)
-    return (
-        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Rate, leakage, distortion</title>'
-        f"<style>{STYLE}</style></head><body><main><h1>Rate, leakage, distortion</h1>"
-        "<p>Attackers learn from scratch and are judged on people set aside; intervals are over seeds where a setting "
-        f"has several. Every figure is in {TABLE}.</p>"
-        f"{body}<h2>Settings</h2><p>In bold: on the front.</p>{_table(settings) if settings else ''}"
-        f"{f'<h2>Failed members</h2><ul>{lost}</ul>' if lost else ''}</main></body></html>\n"
-    )
-
-
-def _table(settings: Sequence[Setting]) -> str:
-    """The settings with rate, quality and leakage; those on the front in bold."""
     leaks = _of(settings, "balanced_accuracy", "quick") + _of(settings, "balanced_accuracy", "full")
     names: list[Name] = [("rate_nats", "", ""), ("psnr_db", "", ""), ("ssim", "", ""), *leaks]
-    head = ["setting", "seeds", *(escape(" ".join(filter(None, (name[1] or name[0], name[2])))) for name in names)]
-    rows, front = [], front_of(settings)
-    for setting in settings:
-        fields = ", ".join(f"{name.rpartition('.')[2]}={value}" for name, value in setting.fields.items())
-        text = escape(f"{setting.kind}: {fields}")
-        figures = [setting.get(*name) for name in names]
-        cells = [cell(each.value, each.ci95) if each else "–" for each in figures]
-        rows.append([f"<b>{text}</b>" if setting.number in front else text, str(setting.seeds), *cells])
-    return table(head, rows)
+    return render(
+        Path(__file__).with_name("curves.html.jinja"),
+        settings=settings,
+        front=front_of(settings) if settings else set(),
+        heads=["setting", "seeds", *(" ".join(filter(None, (name[1] or name[0], name[2]))) for name in names)],
+        names=names,
+        images=images,
+        failed=failed,
+        table_file=TABLE,
+    )

@@ -19,7 +19,7 @@ from conceal_jax.config import Config
 from conceal_jax.data.resident import Resident, load_resident
 from conceal_jax.data.sources.open import open_collection
 from conceal_jax.data.synthetic.factors import CONCEALED, floor_accuracy
-from conceal_jax.evaluation.evaluate import described, met_by_nobody
+from conceal_jax.evaluation.certificates import described, held_out
 from conceal_jax.models.bottleneck import create_bottleneck
 from conceal_jax.research.audits import Floors, People, Suite, audit_codes, read_floors
 from conceal_jax.research.curves import front_of, gathered, write_curves
@@ -171,7 +171,7 @@ def _audit(
         if suite == "quick":
             judged = pictures.people[1]
             release = Release(judged.labels, codes=codes[1].codes, people=judged.groups)
-            audit_set = met_by_nobody(config)
+            audit_set = held_out(config)
             issued, _ = certificates(pictures.attributes, description, audit_set, release, releases=len(members))
             for each in issued:
                 rows.append(row("certified_balanced_accuracy", each.bound, each.attribute))

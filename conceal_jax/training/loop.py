@@ -11,7 +11,6 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from conceal_jax import plots
 from conceal_jax.attributes import AttributeSet
 from conceal_jax.config import Config, TrainingConfig
 from conceal_jax.config import files as config_files
@@ -20,6 +19,7 @@ from conceal_jax.data.report import DataReport
 from conceal_jax.data.resident import Resident, load_resident
 from conceal_jax.data.sources.open import open_collection
 from conceal_jax.models.vae import VAE, create_censor, create_model
+from conceal_jax.plots.grids import PictureGrid, picture_grid
 from conceal_jax.runs import learned_from, run_directory
 from conceal_jax.runs.checkpoint import Checkpoints
 from conceal_jax.runtime.distributed import any_process, from_every_process, is_leader
@@ -317,8 +317,8 @@ def _save_pictures(rows: np.ndarray, workdir: Path, step: int) -> None:
         return
     folder = workdir / run_directory.PICTURES
     folder.mkdir(exist_ok=True)
-    grid = plots.PictureGrid(rows, row_labels=("original", "reconstructed", "concealed"))
-    (folder / f"{step:07d}.png").write_bytes(plots.picture_grid(grid))
+    grid = PictureGrid(rows, row_labels=("original", "reconstructed", "concealed"))
+    (folder / f"{step:07d}.png").write_bytes(picture_grid(grid))
 
 
 def _newest_state(fresh: TrainState, mesh: Mesh, checkpoints: Checkpoints) -> TrainState:

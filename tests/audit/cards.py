@@ -1,4 +1,4 @@
-"""Audits made by hand, and the trees of their reports."""
+"""Audits made by hand, and their reports."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from conceal_jax.audit.controls import PLANTED, SHUFFLED
 from conceal_jax.audit.floors import Floor
 from conceal_jax.audit.reading import Answer, Reading, judge
 from conceal_jax.audit.report.assemble import assemble
+from conceal_jax.audit.report.schema import Certificates, Context, Distortion, People, Refusal, Report
 from conceal_jax.audit.statistics import Estimate
 from conceal_jax.audit.targets import Target, value_of
 from conceal_jax.audit.utility import Identification
@@ -117,17 +118,12 @@ def with_gender_at(found: Audit, value: float) -> Audit:
 CERTIFICATE = Certificate(
     "gender", "balanced accuracy", 0.58341, 0.5, "finite code", "the code", "adults", 0.95, 1, 1, 10_000
 )
-CERTIFICATES = {"issued": [CERTIFICATE.to_json()], "refused": [{"attribute": "age", "reason": "sigma varies"}]}
-CONTEXT = {
-    "people": {"train": 7000, "test": 600},
-    "seed": 0,
-    "step": 100,
-    "seconds": 12.5,
-    "distortion": {"psnr_db": 20.123456, "ssim": float("nan")},
-    "rate_nats": 38.5,
-}
+CERTIFICATES = Certificates((CERTIFICATE,), (Refusal("age", "sigma varies"),))
+CONTEXT = Context(
+    People(7000, 600), seed=0, seconds=12.5, step=100, distortion=Distortion(20.123456, float("nan")), rate_nats=38.5
+)
 
 
-def make_tree(found: Audit) -> dict:
-    asked = {name: found.codes[name] for name in ("gender", "age")}
-    return assemble(found, asked_for=asked, certificates=CERTIFICATES, context=CONTEXT)
+def make_report(found: Audit) -> Report:
+    requested = {name: found.codes[name] for name in ("gender", "age")}
+    return assemble(found, CONTEXT, requested, CERTIFICATES)

@@ -108,20 +108,20 @@ class _Oracle:
         return {"gender": np.eye(2)[gender], "age": np.eye(9)[groups], value_of("age"): age}
 
 
-def test_agreement_with_the_labels_asked_for():
+def test_agreement_with_the_requested_labels():
     pictures = np.zeros((200, 32, 32, 3), np.uint8)
     gender, age = np.arange(200) % 2, np.arange(200) % 90
     pictures[:, 0, 0, 0] = np.where(np.arange(200) < 20, 1 - gender, gender)
     pictures[:, 0, 0, 1] = age + 5
-    readings = protocol.asked_for(_Oracle(), pictures, {"gender": gender, "age": age}, ATTRIBUTES)
+    readings = protocol.requested(_Oracle(), pictures, {"gender": gender, "age": age}, ATTRIBUTES)
     assert readings["gender"].best.decisive.value == pytest.approx(0.9)
     assert readings["age"].best.metrics["mae"].value == pytest.approx(5)
 
 
-def test_only_concealed_attributes_can_be_asked_for():
+def test_only_concealed_attributes_can_be_requested():
     pictures = np.zeros((50, 32, 32, 3), np.uint8)
-    with pytest.raises(ValueError, match=r"got labels asked for of \['hair'\].*concealed gender, age"):
-        protocol.asked_for(_Oracle(), pictures, {"hair": np.arange(50) % 3}, ATTRIBUTES)
+    with pytest.raises(ValueError, match=r"got requests for \['hair'\].*concealed gender, age"):
+        protocol.requested(_Oracle(), pictures, {"hair": np.arange(50) % 3}, ATTRIBUTES)
 
 
 def test_twelve_people_are_refused():

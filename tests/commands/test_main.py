@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from conceal_jax.audit.report.schema import write_report
+from conceal_jax.audit.vocabulary import percent
 from conceal_jax.commands import doctor
 from conceal_jax.commands.exit_codes import ExitCode
 from conceal_jax.commands.main import COMMANDS, main
@@ -14,6 +16,7 @@ from conceal_jax.config import Config, shrunken
 from conceal_jax.release.jobs.shards import read_codes
 from conceal_jax.runtime.parallel import create_mesh
 from conceal_jax.version import __version__
+from tests.audit.cards import make_audit, make_report
 from tests.commands.conftest import contents
 
 
@@ -43,21 +46,22 @@ def test_runs_are_listed_with_their_figures(tiny_run, tmp_path, capsys):
     assert "no step has been logged" in capsys.readouterr().out
     lines = [{"step": 2, "validation/psnr_db": 20.123}, {"step": 3, "train/loss": 1.0}]
     (workdir / "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    codes = {"gender": {"codes": {"balanced_accuracy": 0.615}, "floor": 0.56}}
+    report = make_report(make_audit())
     (workdir / "report").mkdir()
-    (workdir / "report" / "report.json").write_text(json.dumps({"concealed": codes}))
+    write_report(report, workdir / "report" / "report.json")
     assert main(["runs", str(tmp_path)]) == ExitCode.DONE
     out = capsys.readouterr().out
     assert "conceals gender, ethnicity, age, " in out
     assert "training.steps=4, " in out
-    assert "stage see, step 3 of 4: psnr_db 20.12" in out
-    assert "gender 61.5 % (floor 56.0 %)" in out
+    assert "stage autoencoder, step 3 of 4: psnr_db 20.12" in out
+    gender = f"gender {percent(report.concealed['gender'].released.best.value)} (floor {percent(0.5)})"
+    assert gender in out
     assert main(["runs", str(tmp_path / "runs" / "one" / "report")]) == ExitCode.FAILED
     (tmp_path / "runs" / "two").mkdir()
     (tmp_path / "runs" / "two" / "config.json").write_text("{}")
     assert main(["runs", str(tmp_path)]) == ExitCode.DONE
     out = capsys.readouterr().out
-    assert "gender 61.5 %" in out
+    assert gender in out
     assert "two/config.json is damaged or was changed" in out
     (tmp_path / "runs" / "two" / "config.json").unlink()
     (workdir / "manifest.json").touch()  # as in an exported folder

@@ -16,7 +16,7 @@ from conceal_jax.audit.certificates.certify import certify_noise_mechanism
 from conceal_jax.audit.certificates.issuing import certificates
 from conceal_jax.audit.release import Release
 from conceal_jax.config import CensorConfig, ModelConfig
-from conceal_jax.evaluation.evaluate import described
+from conceal_jax.evaluation.certificates import described
 from conceal_jax.models.bottleneck import (
     BOTTLENECKS,
     ClippedMean,

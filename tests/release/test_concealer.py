@@ -1,5 +1,4 @@
 import dataclasses
-import json
 import subprocess
 import sys
 
@@ -7,8 +6,11 @@ import numpy as np
 import pytest
 
 from conceal_jax import Concealer
+from conceal_jax.audit.report.schema import write_report
+from conceal_jax.audit.vocabulary import percent
 from conceal_jax.data.synthetic.factors import draw_factors, render_faces
 from conceal_jax.release.trained import load_run, model_hash
+from tests.audit.cards import make_audit, make_report
 
 PICTURES = render_faces(draw_factors(37, seed=0), seed=0, size=32)
 KEY = b"a secret of sixteen bytes"
@@ -68,19 +70,17 @@ def test_mean_codes_have_no_noise_and_a_warning(concealer):
 
 
 def test_the_warning_has_the_figures_of_the_audit(tiny_run):
-    report = {
-        "concealed": {"gender": {"chance": 0.5}},
-        "repeats": {"mean": {"gender": {"balanced_accuracy": 0.784}}},
-    }
+    report = make_report(make_audit())
     path = tiny_run / "report" / "report.json"
     path.parent.mkdir()
-    path.write_text(json.dumps(report))
+    write_report(report, path)
     audited = Concealer.load(tiny_run, batch_size=16)
     path.unlink()
     path.parent.rmdir()
     with pytest.warns(UserWarning, match="mean codes") as warnings:
         audited.encode(PICTURES[:1], mean=True)
-    assert ["gender at 78 % (chance 50 %)" in str(warning.message) for warning in warnings] == [True]
+    read = percent(report.repeats["mean"]["gender"].best.value)
+    assert [f"gender at {read} (chance {percent(0.5)})" in str(warning.message) for warning in warnings] == [True]
 
 
 @pytest.mark.parametrize(

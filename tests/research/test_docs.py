@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from conceal_jax.audit.certificates.certify import certify_noise_mechanism
-from conceal_jax.evaluation.evaluate import described
+from conceal_jax.evaluation.certificates import described
 from conceal_jax.models.bottleneck import BOTTLENECKS, create_bottleneck
 from conceal_jax.research import member_of, stacked
 from conceal_jax.research.members import begin_member, update

@@ -12,9 +12,10 @@ import flax.traverse_util
 import numpy as np
 
 from conceal_jax.attributes import AttributeSet
+from conceal_jax.audit.report.schema import Report, read_report, write_report
 from conceal_jax.config import files as config_files
 from conceal_jax.models.vae import create_model
-from conceal_jax.release.export.model_card import model_card, preprocessing, read_report
+from conceal_jax.release.export.model_card import model_card, preprocessing
 from conceal_jax.release.export.programs import programs_of, require_onnx, to_onnx, to_stablehlo
 from conceal_jax.release.jobs.job import MANIFEST, checksum
 from conceal_jax.release.trained import Run, load_run, model_hash
@@ -90,14 +91,14 @@ def load_export(folder: Path) -> Run:
     return Run(config, attributes, create_model(config), params, step)
 
 
-def _write_files(run: Run, report: dict[str, Any] | None, folder: Path) -> None:
+def _write_files(run: Run, report: Report | None, folder: Path) -> None:
     # Where the pictures lay on this machine is nobody's business.
     data = dataclasses.replace(run.config.data, path="", labels="", extra="")
     config_files.save(dataclasses.replace(run.config, data=data), folder / run_directory.CONFIG)
     run.attributes.save(folder / run_directory.ATTRIBUTES)
     _write_json(folder / PREPROCESSING, preprocessing(run))
     if report is not None:
-        _write_json(folder / REPORT, report)
+        write_report(report, folder / REPORT)
     (folder / CARD).write_text(model_card(run, report), encoding="utf-8")
     flat = flax.traverse_util.flatten_dict(run.params, sep="/")
     arrays = {name: np.array(values, order="C") for name, values in flat.items()}

@@ -1,19 +1,19 @@
 """The model card of a run: what it conceals, what an audit read of it, how to use it, and what it does not promise."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
 
 from conceal_jax.attributes import Attribute, Categorical
+from conceal_jax.audit.report.schema import Readings, Report
+from conceal_jax.audit.statistics import Estimate
+from conceal_jax.audit.vocabulary import METRICS, MISSING, SOURCES, listing, number
 from conceal_jax.release.trained import Run, model_hash
-from conceal_jax.runtime.json_files import read_object
 from conceal_jax.version import __version__
 
-Report = Mapping[str, Any]
-
 _TEMPLATE = Path(__file__).with_suffix(".md")
-_SOURCES = {"originals": "photos", "codes": "codes", "pictures": "concealed pictures"}
+_HEADS = tuple(words.many for words in SOURCES.values())
 
 
 def preprocessing(run: Run) -> dict[str, Any]:
@@ -28,21 +28,16 @@ def preprocessing(run: Run) -> dict[str, Any]:
     }
 
 
-def read_report(path: Path) -> dict[str, Any] | None:
-    """The audit's report.json, if there is one."""
-    return read_object(path) if path.is_file() else None
-
-
 def model_card(run: Run, report: Report | None) -> str:
     """Markdown.
 
     Args:
         run: a trained run.
-        report: the tree of its report.json, if it was audited.
+        report: of its audit, if it was audited.
     """
     data, concealed = run.config.data, run.attributes.concealed
     return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
-        concealed=_listing(spec.name for spec in concealed),
+        concealed=listing([spec.name for spec in concealed]),
         details=_details(run),
         attributes=_attributes(run),
         audit=_audit(report) if report else _NOT_AUDITED,
@@ -60,14 +55,14 @@ def _example(spec: Attribute) -> str:
 def _details(run: Run) -> str:
     config, size = run.config, run.config.data.image_size
     levels = (config.censor if config.censor.steps else config.model).levels
-    finite = f" of {_listing(map(str, levels))} values" if levels else ""
+    finite = f" of {listing([str(each) for each in levels])} values" if levels else ""
     method = "sampled latents joined with labels (arXiv 1909.09156)"
     rows = [
         ("model", f"`{model_hash(run)}`, step {run.step}, conceal_jax {__version__}"),
         ("trained on", f"`{config.data.source}`; nothing is known of how it does on photos of another kind"),
         ("method", f"{method}, then a censor on its codes" if config.censor.steps else method),
         ("photo", f"{size}x{size} pixels"),
-        ("code", f"{run.model.latent_dim} numbers{finite}, sampled"),
+        ("code", f"{run.model.latent_dim} dimensions{finite}, sampled"),
     ]
     return _table(("", ""), rows)
 
@@ -84,47 +79,35 @@ def _values(spec: Attribute) -> str:
 
 
 def _audit(report: Report) -> str:
-    people = report.get("people", {})
-    judged = f", judged on {people['test']:,} people who were not learned from" if "test" in people else ""
     parts = [
-        f"Balanced accuracy of the best of several freshly trained attackers, with 95 % limits{judged}. The *floor* is "
-        "what the kept labels alone tell.",
+        "Balanced accuracy of the best of several freshly trained attackers, with 95 % limits, on "
+        f"{report.context.people.test:,} held-out people. The *floor* is what the kept labels alone leak.",
         _table(
-            ("concealed", "chance", "floor", *_SOURCES.values(), "verdict"),
+            ("concealed", "chance", "floor", *_HEADS, "verdict"),
             [
-                (name, _share(item["chance"]), _share(item["floor"]), *_readings(item), item["verdict"])
-                for name, item in {**report["concealed"], **report.get("joint", {})}.items()
+                (name, number(item.chance), number(item.floor.value), *_cells(item.readings), item.verdict)
+                for name, item in report.hidden.items()
             ],
         ),
     ]
-    if report.get("kept"):
-        kept = [(name, *_readings(item)) for name, item in report["kept"].items()]
-        parts += [
-            "Kept attributes, by balanced accuracy or, for values, R².",
-            _table(("kept", *_SOURCES.values()), kept),
-        ]
-    if "distortion" in report:
-        fidelity = ", ".join(f"{name} {value:.3f}" for name, value in report["distortion"].items())
+    if report.kept:
+        kept = [(name, *_cells(item.readings)) for name, item in report.kept.items()]
+        parts += ["Kept attributes, by balanced accuracy or, for values, R².", _table(("kept", *_HEADS), kept)]
+    if found := report.context.distortion:
+        fidelity = f"{METRICS['psnr_db'].text(found.psnr_db)}, {METRICS['ssim'].text(found.ssim)}"
         parts.append(f"Reconstructions under a person's own labels: {fidelity}.")
-    certificates = report["certificates"]
-    parts += [f"**Certificate.** {one['plain_words']}" for one in certificates["issued"]]
-    parts += [f"**No certificate for {one['attribute']}**: {one['reason']}." for one in certificates["refused"]]
-    parts += [f"**Warning.** {warning}" for warning in report["warnings"]]
+    parts += [f"**Certificate.** {one.plain_words()}" for one in report.certificates.issued]
+    parts += [f"**No certificate for {one.attribute}**: {one.reason}." for one in report.certificates.refused]
+    parts += [f"**Warning.** {warning}" for warning in report.warnings]
     return "\n\n".join(parts)
 
 
-def _readings(item: Mapping[str, Any]) -> list[str]:
-    return [_reading(item[source]) if source in item else "–" for source in _SOURCES]
+def _cells(readings: Readings) -> list[str]:
+    return [_cell(readings[source].best) if source in readings else MISSING for source in SOURCES]
 
 
-def _reading(reading: Mapping[str, Any]) -> str:
-    """The decisive figure and its limits."""
-    value = reading.get("balanced_accuracy", reading.get("r2"))
-    return f"{_share(value)} [{', '.join(map(_share, reading['ci95']))}]"
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+def _cell(figure: Estimate) -> str:
+    return f"{number(figure.value)} [{', '.join(map(number, figure.ci95))}]"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -132,14 +115,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _listing(names: Iterable[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
-
-
 _NOT_AUDITED = """\
-Nobody has audited this run. Take its codes to tell everything until `python evaluate.py --workdir=RUN` has said what
-they tell."""
+Nobody has audited this run. Take its codes to leak everything until `conceal evaluate` has measured it."""
 
 _WHOLE = "    box = (0, 0, *photo.size)"
 _CENTER = """\

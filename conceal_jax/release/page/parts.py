@@ -8,8 +8,8 @@ from html import escape
 import numpy as np
 from PIL import Image
 
-from conceal_jax.audit.release import Source
-from conceal_jax.release.page.readers import SOURCES, Readers
+from conceal_jax.audit.vocabulary import SOURCES, Source
+from conceal_jax.release.page.readers import Readers
 
 STYLE = """
 .pair { display: flex; gap: 1.5rem; flex-wrap: wrap; }
@@ -76,8 +76,8 @@ def _bars(readers: Readers, readings: Readings) -> str:
 
 def _table(name: str, classes: tuple[str, ...], readers: Readers, readings: Readings) -> str:
     heads = [
-        f'<th>{title} <span class="small">({100 * readers.by_source[source].accuracies[name]:.0f} %)</span></th>'
-        for source, title in SOURCES.items()
+        f'<th>{words.one} <span class="small">({100 * readers.by_source[source].accuracies[name]:.0f} %)</span></th>'
+        for source, words in SOURCES.items()
     ]
     rows = [
         f"<tr><td>{escape(label)}</td>{''.join(_bar(readings[source][name][0, index]) for source in SOURCES)}</tr>"

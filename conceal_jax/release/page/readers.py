@@ -11,11 +11,10 @@ from conceal_jax.attributes import AttributeSet
 from conceal_jax.audit.attackers.calibration import Calibration, calibrate
 from conceal_jax.audit.attackers.mlp import MLPAttacker
 from conceal_jax.audit.examples import Examples
-from conceal_jax.audit.release import Release, Source
+from conceal_jax.audit.release import Release
 from conceal_jax.audit.statistics import balanced_accuracy
 from conceal_jax.audit.targets import targets_of
-
-SOURCES: dict[Source, str] = {"originals": "photo", "codes": "code", "pictures": "concealed picture"}
+from conceal_jax.audit.vocabulary import SOURCES, Source
 
 _THUMBNAIL = 16
 """Pixels a side that readers of pictures see."""

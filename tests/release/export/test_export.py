@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib.util
-import json
 import re
 import subprocess
 import sys
@@ -13,12 +12,14 @@ import pytest
 from PIL import Image
 
 from conceal_jax import Concealer
+from conceal_jax.audit.report.schema import write_report
 from conceal_jax.commands.exit_codes import ExitCode
 from conceal_jax.commands.main import main
 from conceal_jax.data.synthetic.factors import draw_factors, render_faces
 from conceal_jax.release.export import export, programs
 from conceal_jax.release.noise import photo_noise
 from conceal_jax.release.photos import read_photo
+from tests.audit.cards import make_audit, make_report
 
 KEY = b"a secret of sixteen bytes"
 FILES = ("README.md", "attributes.json", "config.json", "decoder.onnx", "decoder.stablehlo", "encoder.onnx")
@@ -41,18 +42,7 @@ def concealer(tiny_run):
 
 @pytest.fixture(scope="module")
 def report():
-    reading = {"balanced_accuracy": 0.614, "ci95": [0.58, 0.64]}
-    gender = {"chance": 0.5, "floor": 0.561, "codes": reading, "verdict": "undecided"}
-    smile = {"codes": {"r2": 0.5, "ci95": [0.4, None]}}
-    certificates = {"issued": [{"plain_words": "No attacker whatever."}], "refused": []}
-    return {
-        "people": {"test": 2360},
-        "concealed": {"gender": gender},
-        "kept": {"smile": smile},
-        "certificates": certificates,
-        "warnings": ["mind the step"],
-        "repeats": {"mean": {"gender": {"balanced_accuracy": 0.784}}},
-    }
+    return make_report(make_audit())
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +50,7 @@ def exported(tiny_run, tmp_path_factory, report):
     """An export; ONNX is tested where the libraries are."""
     path = tiny_run / "report" / "report.json"
     path.parent.mkdir()
-    path.write_text(json.dumps(report))
+    write_report(report, path)
     out = tmp_path_factory.mktemp("exported") / "model"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(export, "require_onnx", lambda: None)
@@ -165,10 +155,13 @@ def test_onnx_needs_no_jax_and_another_function_is_refused(exported, concealer, 
 
 def test_the_card_tells_what_was_audited(exported, report, tiny_run, capsys):
     card = (exported / "README.md").read_text()
-    assert "| gender | 0.500 | 0.561 | – | 0.614 [0.580, 0.640] | – | undecided |" in card
-    assert "| smile | – | 0.500 [0.400, –] | – |" in card
-    assert "**Certificate.** No attacker whatever." in card
-    assert "**Warning.** mind the step" in card
+    gender = report.concealed["gender"].readings["codes"].best
+    assert f"{gender.value:.3f} [{gender.ci95[0]:.3f}, {gender.ci95[1]:.3f}]" in card
+    assert "on 600 held-out people" in card
+    assert "PSNR in dB 20.1, SSIM –." in card
+    assert "**Certificate.** Nobody who sees the code" in card
+    assert "**No certificate for age**: sigma varies." in card
+    assert f"**Warning.** {report.warnings[0]}" in card
     assert "$" not in card
     assert main(["card", str(exported)]) == ExitCode.DONE
     assert capsys.readouterr().out == card
