@@ -188,7 +188,10 @@ class CensorConfig(CodeConfig):
 
 @dataclasses.dataclass(frozen=True)
 class PenaltyConfig:
-    """What the censor pays, in nats, for dependence of codes on concealed attributes; 0 switches a penalty off.
+    """The price, in nats, of dependence of codes on concealed attributes; 0 switches a penalty off.
+
+    The censor pays for what adversaries read. Where there is no censor, the autoencoder may pay for dependence in
+    closed form (`losses/dependence.py`); research sweeps over these prices.
 
     Attributes:
         adversary: for each full skill of the adversaries, by attribute and view (codes, decoded codes, their
@@ -198,8 +201,6 @@ class PenaltyConfig:
         contrastive: for each nat of contrastive information, by attribute.
         marginal_kl: for each nat of the marginal KL.
         attribute_weights: of the concealed attributes, in their order; all 1 when empty.
-        target: skill of the adversaries above which an attribute's weight keeps rising; None leaves weights alone.
-        warmup_steps: all penalties rise linearly from 0 over so many steps.
     """
 
     adversary: float = 0.0
@@ -208,8 +209,12 @@ class PenaltyConfig:
     contrastive: float = 0.0
     marginal_kl: float = 0.0
     attribute_weights: tuple[float, ...] = ()
-    target: float | None = None
-    warmup_steps: int = 0
+
+    @property
+    def closed_forms(self) -> dict[str, float]:
+        """The prices above 0 of dependence in closed form, by name."""
+        names = ("hsic", "moments", "contrastive", "marginal_kl")
+        return {name: price for name in names if (price := getattr(self, name))}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -220,16 +225,11 @@ class AdversaryConfig:
         widths: hidden units of each member's two layers; 0 for a linear member.
         updates: of the members in each step, each on other codes.
         learning_rate: of the members (Adam).
-        loss: what the censor is charged: "likelihood" of the true labels, or lack of "confusion", the distance of the
-            members' answers from saying the same of everyone.
-        restart_every: steps after which the member that reads least starts anew; 0 for never.
     """
 
     widths: tuple[int, ...] = (0, 128, 256)
     updates: int = 2
     learning_rate: float = 1e-3
-    loss: Literal["likelihood", "confusion"] = "likelihood"
-    restart_every: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

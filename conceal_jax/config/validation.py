@@ -1,7 +1,19 @@
 """What a configuration has to fulfil before a run is made of it."""
 
+from conceal_jax.attributes import AttributeSet
 from conceal_jax.attributes.appearance import APPEARANCE
-from conceal_jax.config import CensorConfig, CodeConfig, Config, ModelConfig, PenaltyConfig
+from conceal_jax.config import (
+    CensorConfig,
+    CodeConfig,
+    Config,
+    DataConfig,
+    ModelConfig,
+    ObjectiveConfig,
+    TrainingConfig,
+)
+
+SOURCES = ("synthetic", "utkface", "fairface", "celeb_a", "folder")
+WITHOUT_PATH = ("synthetic", "celeb_a")
 
 
 def validate(config: Config) -> Config:
@@ -10,16 +22,36 @@ def validate(config: Config) -> Config:
     Raises:
         ValueError: some value is not allowed; the message says what was got, what is allowed, what to do.
     """
-    data, model, objective, training = config.data, config.model, config.objective, config.training
-    finest, halvings = (model.patch, len(model.widths) - 1) if model.network == "patch" else (1, len(model.widths))
-    shrinkage = finest * 2**halvings
-    known = ("synthetic", "utkface", "fairface", "celeb_a", "folder")
+    _validate_source(config.data)
+    _validate_shares(config.data)
+    _validate_attributes(config.attributes)
+    _validate_lower_bounds(config)
+    _validate_network(config.model)
+    _validate_size(config.data.image_size, config.model)
+    _validate_objective(config.objective)
+    _validate_training(config.training)
+    _validate_code("model", config.model)
+    _validate_code("censor", config.censor)
+    _validate_censor(config.censor, config.model)
+    _validate_closed_forms(config)
+    _validate_adversaries(config)
+    return config
+
+
+def require(condition: bool, message: str) -> None:
+    """Raises a ValueError that says what is wrong with the configuration unless the condition holds."""
+    if not condition:
+        raise ValueError(f"bad configuration: {message}")
+
+
+def _validate_source(data: DataConfig) -> None:
+    is_tfds = data.source.startswith("tfds:")
     require(
-        data.source in known or data.source.startswith("tfds:"),
-        f"data.source={data.source!r}; allowed are {', '.join(known)} and tfds:NAME",
+        is_tfds or data.source in SOURCES,
+        f"data.source={data.source!r}; allowed are {', '.join(SOURCES)} and tfds:NAME",
     )
     require(
-        bool(data.path) or data.source in ("synthetic", "celeb_a") or data.source.startswith("tfds:"),
+        is_tfds or bool(data.path) or data.source in WITHOUT_PATH,
         f"data.path is empty; data.source={data.source!r} needs the folder or zip of the pictures: "
         "--config.data.path=...",
     )
@@ -27,10 +59,9 @@ def validate(config: Config) -> Config:
         bool(data.labels) or data.source != "folder",
         "data.labels is empty; data.source='folder' needs a CSV or JSONL of labels: --config.data.labels=...",
     )
-    require(
-        data.image_size in (32, 64, 128),
-        f"data.image_size={data.image_size}; allowed are 32, 64 and 128 pixels",
-    )
+
+
+def _validate_shares(data: DataConfig) -> None:
     require(
         0 < data.validation_fraction < 1,
         f"data.validation_fraction={data.validation_fraction}; give a share between 0 and 1, such as 0.1",
@@ -39,51 +70,71 @@ def validate(config: Config) -> Config:
         0 <= data.max_bad_fraction <= 1,
         f"data.max_bad_fraction={data.max_bad_fraction}; give a share from 0 to 1, such as 0.05",
     )
-    for spec in config.attributes.concealed:
+
+
+def _validate_attributes(attributes: AttributeSet) -> None:
+    for spec in attributes.concealed:
         require(
             not any("," in name for name in spec.group_names),
-            f"attribute {spec.name!r}: got classes {spec.group_names}; a comma stands between requests, as in "
+            f"attribute {spec.name!r}: got classes {spec.group_names}; a comma separates requested attributes, as in "
             "gender=female,age=40: name classes without one",
         )
-    measured = sorted({spec.name for spec in config.attributes.all} & {spec.name for spec in APPEARANCE})
+    measured = sorted({spec.name for spec in attributes.all} & {spec.name for spec in APPEARANCE})
     require(not measured, f"attributes called {', '.join(measured)}, as what is measured in pictures; rename them")
+
+
+def _validate_lower_bounds(config: Config) -> None:
     for section, name, low in _LOWER_BOUNDS:
         value = getattr(getattr(config, section), name)
         require(value >= low, f"{section}.{name}={value}; it must be at least {low}")
+
+
+def _validate_network(model: ModelConfig) -> None:
     require(
         bool(model.widths) and min(model.widths) >= 8 and all(width % 8 == 0 for width in model.widths),
         f"model.widths={model.widths}; give one or more multiples of 8 (the normalisation works on groups of 8)",
     )
     require(
-        model.network == "convolutional" or (len(model.blocks) == len(model.widths) and min(model.blocks) >= 0),
+        model.network != "patch" or (len(model.blocks) == len(model.widths) and min(model.blocks) >= 0),
         f"model.blocks={model.blocks} with model.widths={model.widths}; give one number, 0 or more, for each width",
     )
+
+
+def _validate_size(size: int, model: ModelConfig) -> None:
+    require(size in (32, 64, 128), f"data.image_size={size}; allowed are 32, 64 and 128 pixels")
+    patch, halvings = (model.patch, len(model.widths) - 1) if model.network == "patch" else (1, len(model.widths))
+    smallest, rest = divmod(size, patch * 2**halvings)
     require(
-        data.image_size % shrinkage == 0 and data.image_size // shrinkage >= 2,
-        f"data.image_size={data.image_size} cannot be divided into patches of {finest} and halved "
+        rest == 0 and smallest >= 2,
+        f"data.image_size={size} cannot be divided into patches of {patch} and halved "
         f"{halvings} times with 2 or more pixels left; use fewer model.widths or a smaller model.patch",
     )
+
+
+def _validate_objective(objective: ObjectiveConfig) -> None:
     require(objective.scale > 0, f"objective.scale={objective.scale}; it must be above 0, such as 0.1")
+    _validate_rate_target("objective", objective.rate_target, objective.beta)
+
+
+def _validate_rate_target(section: str, rate_target: float | None, beta: float) -> None:
     require(
-        objective.rate_target is None or objective.rate_target > 0,
-        f"objective.rate_target={objective.rate_target}; give nats above 0, or None for a fixed beta",
+        rate_target is None or rate_target > 0,
+        f"{section}.rate_target={rate_target}; give nats above 0, or None for a fixed beta",
     )
     require(
-        objective.rate_target is None or objective.beta > 0,
-        f"objective.beta={objective.beta} cannot start a multiplier; with a rate target it must be above 0",
+        rate_target is None or beta > 0,
+        f"{section}.beta={beta} cannot start a multiplier; with a rate target it must be above 0",
     )
+
+
+def _validate_training(training: TrainingConfig) -> None:
     require(0 <= training.ema_decay < 1, f"training.ema_decay={training.ema_decay}; it must lie in [0, 1)")
-    _validate_code("model", model)
-    _validate_code("censor", config.censor)
-    _validate_censor(config.censor, model)
-    _validate_penalty(config.penalty, config)
-    return config
 
 
 def _validate_code(section: str, code: CodeConfig) -> None:
     require(
         min(code.levels, default=2) >= 2,
-        f"{section}.levels={code.levels}; give 2 or more values for each number of a finite code",
+        f"{section}.levels={code.levels}; give 2 or more values for each dimension of a finite code",
     )
     require(
         bool(code.levels) == (code.bottleneck == "finite") or code.bottleneck not in ("gaussian", "clipped", "finite"),
@@ -94,10 +145,7 @@ def _validate_code(section: str, code: CodeConfig) -> None:
 
 
 def _validate_censor(censor: CensorConfig, model: ModelConfig) -> None:
-    require(
-        censor.rate_target is None or (censor.rate_target > 0 and censor.beta > 0),
-        f"censor.rate_target={censor.rate_target} with censor.beta={censor.beta}; both must be above 0",
-    )
+    _validate_rate_target("censor", censor.rate_target, censor.beta)
     require(
         model.bottleneck == "gaussian" or not censor.steps,
         f"model.bottleneck={model.bottleneck!r} with a censor, which reads the variance of Gaussian codes; set "
@@ -105,27 +153,31 @@ def _validate_censor(censor: CensorConfig, model: ModelConfig) -> None:
     )
 
 
-def _validate_penalty(penalty: PenaltyConfig, config: Config) -> None:
-    concealed = len(config.attributes.concealed)
+def _validate_closed_forms(config: Config) -> None:
+    charged = config.penalty.closed_forms
+    names = ", ".join(f"penalty.{name}={weight}" for name, weight in charged.items())
     require(
-        len(penalty.attribute_weights) in (0, concealed) and min(penalty.attribute_weights, default=0) >= 0,
-        f"penalty.attribute_weights={penalty.attribute_weights}; give one, 0 or more, for each of the {concealed} "
-        "concealed attributes, or none",
+        not (charged and config.censor.steps),
+        f"{names} with a censor, which is charged for what its adversaries read; set them to 0, or train the "
+        "autoencoder alone with censor.steps=0",
     )
     require(
-        penalty.target is None or (penalty.target > 0 and penalty.adversary > 0),
-        f"penalty.target={penalty.target} with penalty.adversary={penalty.adversary}; the target is a skill of the "
-        "adversaries above 0, and needs them",
+        not (charged and config.training.microbatches > 1),
+        f"{names} with training.microbatches={config.training.microbatches}; closed-form penalties need the whole "
+        "batch at once: set training.microbatches=1",
+    )
+
+
+def _validate_adversaries(config: Config) -> None:
+    weights, concealed = config.penalty.attribute_weights, len(config.attributes.concealed)
+    require(
+        len(weights) in (0, concealed) and min(weights, default=0) >= 0,
+        f"penalty.attribute_weights={weights}; give one, 0 or more, for each of the {concealed} concealed attributes, "
+        "or none",
     )
     require(
         bool(config.adversary.widths) and min(config.adversary.widths) >= 0,
         f"adversary.widths={config.adversary.widths}; give one or more, 0 for a linear member",
-    )
-    closed_forms = any((penalty.hsic, penalty.moments, penalty.contrastive, penalty.marginal_kl))
-    require(
-        config.training.microbatches == 1 or bool(config.censor.steps) or not closed_forms,
-        f"training.microbatches={config.training.microbatches} with penalties on the codes of pictures, which look at "
-        "a whole batch at once; set it to 1, or leave the penalties to a censor",
     )
 
 
@@ -151,10 +203,8 @@ _LOWER_BOUNDS = (
     ("penalty", "moments", 0),
     ("penalty", "contrastive", 0),
     ("penalty", "marginal_kl", 0),
-    ("penalty", "warmup_steps", 0),
     ("adversary", "updates", 1),
     ("adversary", "learning_rate", 0),
-    ("adversary", "restart_every", 0),
     ("training", "steps", 1),
     ("training", "batch_size", 1),
     ("training", "microbatches", 1),
@@ -173,9 +223,3 @@ _LOWER_BOUNDS = (
     ("evaluation", "batch_size", 1),
 )
 """Smallest allowed value of fields by section and name."""
-
-
-def require(condition: bool, message: str) -> None:
-    """Raises a ValueError that says what is wrong with the configuration unless the condition holds."""
-    if not condition:
-        raise ValueError(f"bad configuration: {message}")

@@ -13,7 +13,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from conceal_jax.attributes import MISSING_CLASS, Attribute, AttributeSet, Categorical, LabelArray
-from conceal_jax.config import PenaltyConfig
 from conceal_jax.models.bottleneck import Posterior
 
 Codes = Float[Array, "batch latent"]
@@ -132,17 +131,6 @@ def marginal_kl(posterior: Posterior, mask: Rows) -> Scalar:
     return _mean(-_log_mean_exp(-divergences, pairs), pairs.sum(axis=1) > 0)
 
 
-def charged(config: PenaltyConfig) -> dict[str, float]:
-    """By name, the weights of the closed forms that a configuration switches on."""
-    weights = {
-        "hsic": config.hsic,
-        "moments": config.moments,
-        "contrastive": config.contrastive,
-        "marginal_kl": config.marginal_kl,
-    }
-    return {name: weight for name, weight in weights.items() if weight}
-
-
 def charge(
     weights: Mapping[str, float | Scalar],
     codes: Codes,
@@ -155,7 +143,7 @@ def charge(
     """What a whole batch pays for what its codes tell, in nats.
 
     Args:
-        weights: of the closed forms to be computed, as `charged` names them; may be traced.
+        weights: of the closed forms to be computed, as `PenaltyConfig.closed_forms` names them; may be traced.
         codes, posterior, labels, mask, attributes: as for the closed forms.
         attribute_weights: of the concealed attributes; all 1 when empty.
     """

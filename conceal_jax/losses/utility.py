@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, PyTree
 from conceal_jax.attributes import Attribute, AttributeSet, Categorical, LabelArray
 from conceal_jax.attributes.appearance import APPEARANCE, LUMINANCE
 from conceal_jax.config import CensorConfig
-from conceal_jax.models.adversary import skill
+from conceal_jax.losses.skill import skill
 from conceal_jax.runtime.collectives import psum
 
 COLOUR = tuple(spec for spec in APPEARANCE if spec != LUMINANCE)

@@ -14,7 +14,7 @@ from conceal_jax.attributes import AttributeSet
 from conceal_jax.config import Config
 from conceal_jax.data.order import epoch_order, steps_per_epoch
 from conceal_jax.data.resident import Resident
-from conceal_jax.losses.dependence import charged, contrastive_information
+from conceal_jax.losses.dependence import contrastive_information
 from conceal_jax.models.bottleneck import Bottleneck, BottleneckLayer, Posterior, create_bottleneck
 from conceal_jax.models.vae import VAE, create_model, init_params
 from conceal_jax.runtime.collectives import example_noise
@@ -31,7 +31,7 @@ class Member(flax.struct.PyTreeNode):
         bottleneck: of the code; its numbers may differ, its shapes may not.
         beta: the rate's weight, its starting value where there is a target.
         rate_target: nats; None for a fixed beta, which may not differ.
-        penalties: by name, weights of the closed forms that are charged (`conceal_jax.losses.dependence.charged`).
+        penalties: by name, weights of the closed forms that are charged (`PenaltyConfig.closed_forms`).
         seed: of parameters, noise and the order of the pictures.
     """
 
@@ -74,7 +74,7 @@ def member_of(config: Config) -> Member:
         bottleneck=create_bottleneck(config.model),
         beta=config.objective.beta,
         rate_target=config.objective.rate_target,
-        penalties=dict(charged(config.penalty)),
+        penalties=config.penalty.closed_forms,
         seed=config.seed,
     )
 

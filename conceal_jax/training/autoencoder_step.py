@@ -11,9 +11,9 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
 from conceal_jax.attributes import AttributeSet
 from conceal_jax.config import Config, ObjectiveConfig, PenaltyConfig
-from conceal_jax.losses.dependence import charge, charged
-from conceal_jax.losses.elbo import Number, objective_terms, objective_value, ramp, rate_weight, update_multiplier
-from conceal_jax.models.adversary import skill
+from conceal_jax.losses.dependence import charge
+from conceal_jax.losses.elbo import Number, objective_terms, objective_value, rate_weight, update_multiplier
+from conceal_jax.losses.skill import skill
 from conceal_jax.models.bottleneck import Posterior
 from conceal_jax.models.vae import VAE
 from conceal_jax.runtime.collectives import device_count, example_noise, gathered, psum
@@ -26,7 +26,7 @@ from conceal_jax.training.state import TrainState, updated
 Batch = dict[str, PyTree]
 
 Charge = Callable[..., Float[Array, ""]]
-"""Of codes, posterior, labels and mask of a whole batch, and the step: what it pays besides, in nats."""
+"""Of codes, posterior, labels and mask of a whole batch: what it pays besides, in nats."""
 
 
 def train_step(
@@ -90,7 +90,7 @@ def train_step(
         total /= jnp.maximum(count, 1.0)
         if penalties is not None:
             whole = gathered((output.codes, output.posterior, labels, mask), axis_name)
-            paid = penalties(*whole, state.step)
+            paid = penalties(*whole)
             per_example += paid
             total += paid / device_count(axis_name) / images[0].size
         terms = {**terms, "loss": per_example, "psnr_db": psnr(images, jax.nn.sigmoid(output.logits))}
@@ -118,11 +118,8 @@ def bind_train_step(
     config: Config,
     neutral_share: float = 0.0,
 ) -> Callable[..., tuple[TrainState, Sums]]:
-    """`train_step` of a run: a function of state, batch and `axis_name`.
-
-    Where no censor follows, codes pay here for what they tell.
-    """
-    weights = {} if config.censor.steps else charged(config.penalty)
+    """`train_step` of a run: a function of state, batch and `axis_name`."""
+    weights = config.penalty.closed_forms
     return partial(
         train_step,
         model=model,
@@ -142,14 +139,13 @@ def bind_charge(weights: Mapping[str, Any], attributes: AttributeSet, penalty: P
     """The closed-form penalties of a batch at a step.
 
     Args:
-        weights: of those that are charged, by name (`penalties.charged`); may be traced.
+        weights: of those that are charged, by name (`PenaltyConfig.closed_forms`); may be traced.
         attributes: whose concealed ones they are about.
-        penalty: the weights of attributes, and the warm-up.
+        penalty: the weights of attributes.
     """
 
-    def of_batch(codes: Array, posterior: Posterior, labels: Any, mask: Array, step: Array) -> Array:
-        paid = charge(weights, codes, posterior, labels, mask, attributes, penalty.attribute_weights)
-        return ramp(step, penalty.warmup_steps) * paid
+    def of_batch(codes: Array, posterior: Posterior, labels: Any, mask: Array) -> Array:
+        return charge(weights, codes, posterior, labels, mask, attributes, penalty.attribute_weights)
 
     return of_batch
 

@@ -10,17 +10,15 @@ from jaxtyping import Array, PyTree
 
 from conceal_jax.attributes import AttributeSet
 from conceal_jax.config import Config
-from conceal_jax.losses.adversarial import Adversaries, AdversaryState
-from conceal_jax.losses.dependence import charged
-from conceal_jax.losses.elbo import ramp, rate_weight, update_multiplier
+from conceal_jax.losses.adversarial import AdversaryState, adversarial_charge, create_adversaries, update_adversaries
+from conceal_jax.losses.elbo import rate_weight, update_multiplier
 from conceal_jax.losses.utility import COLOUR, has_reader, kept_skills, payment, read_colour
 from conceal_jax.models.bottleneck import create_bottleneck
 from conceal_jax.models.censor import Censor
 from conceal_jax.models.vae import create_model
-from conceal_jax.runtime.collectives import device_count, example_noise, gathered, psum
+from conceal_jax.runtime.collectives import example_noise, psum
 from conceal_jax.runtime.parallel import Step
 from conceal_jax.runtime.randomness import Stream, stream_key
-from conceal_jax.training.autoencoder_step import bind_charge
 from conceal_jax.training.metrics import Sums, masked_sums
 from conceal_jax.training.state import TrainState, updated
 
@@ -49,7 +47,6 @@ def censor_step(
     Returns:
         The state after the updates, and sums over the censor's part of the whole batch of all devices.
     """
-    adversaries = create_adversaries(config, attributes)
     noise = example_noise(
         state.key(Stream.CENSOR_NOISE), len(batch["mask"]), censor.bottleneck.code.latent_dim, axis_name
     )
@@ -59,12 +56,19 @@ def censor_step(
     adversary = state.adversary
     for share, share_noise in shares[1:]:
         _, views = see(state.params, share, share_noise)
-        adversary, _ = adversaries.learn(adversary, views, share["labels"], share["mask"], axis_name)
+        adversary = update_adversaries(
+            adversary,
+            views,
+            share["labels"],
+            share["mask"],
+            attributes=attributes,
+            config=config.adversary,
+            axis_name=axis_name,
+        )
     batch, noise = shares[0]
     mask = batch["mask"]
     weight = rate_weight(state.log_beta, state.step, config.censor.beta, config.censor.rate_target)
     count = jnp.maximum(psum(jnp.sum(mask, dtype=jnp.float32), axis_name), 1.0)
-    closed_forms = bind_charge(charged(config.penalty), attributes, config.penalty)
 
     def loss(params: PyTree) -> tuple[Array, dict[str, Array]]:
         terms, views = see(params, batch, noise)
@@ -77,14 +81,19 @@ def censor_step(
             terms |= {f"kept_{name}": each for name, each in readable.items()}
             per_example -= payment(readable, config.censor)
         if adversary is not None:
-            read_by_all, skills = adversaries.charge(adversary, views, batch["labels"], mask, axis_name)
+            charge, skills = adversarial_charge(
+                adversary.params,
+                views,
+                batch["labels"],
+                mask,
+                attributes=attributes,
+                config=config,
+                axis_name=axis_name,
+            )
             terms |= {f"skill_{name}": each for name, each in skills.items()}
-            per_example += ramp(state.step, config.penalty.warmup_steps) * config.penalty.adversary * read_by_all
-        posterior = terms.pop("posterior")
-        whole = gathered((views["codes"], posterior, batch["labels"], mask), axis_name)
-        closed = closed_forms(*whole, state.step)
-        terms["loss"] = per_example + closed
-        total = jnp.sum(jnp.where(mask, per_example, 0.0)) / count + closed / device_count(axis_name)
+            per_example += charge
+        terms["loss"] = per_example
+        total = jnp.sum(jnp.where(mask, per_example, 0.0)) / count
         # Per number, so that learning rate and clipping mean the same whatever a code's length is.
         return total / censor.uncensored_dim, terms
 
@@ -106,21 +115,18 @@ def bind_censor_step(
     return partial(censor_step, censor=censor, attributes=attributes, config=config, optimizer=optimizer)
 
 
-def create_adversaries(config: Config, attributes: AttributeSet) -> Adversaries:
-    """The adversaries of a run: of released codes, of what the censor decodes from them under the neutral label, and,
-    where there is a reader of it, of the latter's colour.
-    """
-    lengths = {"codes": create_bottleneck(config.censor).latent_dim, "decoded": config.model.latent_dim}
-    if has_reader(config.censor):
-        lengths["colour"] = len(COLOUR)
-    return Adversaries(config, attributes, lengths)
-
-
 def begin_adversaries(config: Config, attributes: AttributeSet) -> AdversaryState | None:
-    """The adversaries' first state; None where the penalty does not ask for them."""
+    """The adversaries before the first step, one ensemble for each view; None where nothing is paid for them."""
     if not config.penalty.adversary:
         return None
-    return create_adversaries(config, attributes).begin(stream_key(config.seed, Stream.ADVERSARY_INITIALISATION))
+    key = stream_key(config.seed, Stream.ADVERSARY_INITIALISATION)
+    return create_adversaries(key, view_lengths(config), config.adversary, attributes.width)
+
+
+def view_lengths(config: Config) -> dict[str, int]:
+    """Lengths of the views that adversaries read: codes, what is decoded under the neutral label, and its colour."""
+    lengths = {"codes": create_bottleneck(config.censor).latent_dim, "decoded": config.model.latent_dim}
+    return lengths | ({"colour": len(COLOUR)} if has_reader(config.censor) else {})
 
 
 def batch_parts(config: Config) -> int:
@@ -135,8 +141,8 @@ def _parts(tree: PyTree, count: int) -> list[Any]:
 
 def _forward(
     params: PyTree, batch: Batch, noise: Array, *, censor: Censor, attributes: AttributeSet
-) -> tuple[dict[str, Any], dict[str, Array]]:
-    """The terms of the objective by example, the posterior among them, and what adversaries see."""
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """The terms of the objective by example, and what adversaries read."""
     bound = partial(censor.apply, {"params": params["censor"]})
     posterior: Any = bound(batch["code"], batch["recognised"], method="encode")
     codes: Any = bound(posterior, noise, method="sample")
@@ -151,7 +157,6 @@ def _forward(
         "reconstruction": reconstruction(bound(codes, own, method="decode")),
         "neutral_reconstruction": reconstruction(concealed),
         "rate": censor.bottleneck.code.rate(posterior).sum(axis=-1),
-        "posterior": posterior,
     }
     views = {"codes": codes, "decoded": concealed}
     if "reader" in params:

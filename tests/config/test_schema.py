@@ -74,6 +74,16 @@ def test_validation_says_what_is_wrong(name, value, message):
         validate(config_files.override(CONFIG, {name: value}))
 
 
+def test_closed_form_penalties_are_refused_beside_a_censor_and_in_parts_of_a_batch():
+    penalised = {"penalty.hsic": "3", "censor.steps": "9"}
+    with pytest.raises(ValueError, match=r"penalty\.hsic=3\.0 with a censor.*censor\.steps=0"):
+        validate(config_files.override(CONFIG, penalised))
+    alone = config_files.override(CONFIG, {**penalised, "censor.steps": "0"})
+    assert validate(alone) == alone
+    with pytest.raises(ValueError, match=r"with training\.microbatches=2.*set training\.microbatches=1"):
+        validate(config_files.override(alone, {"training.microbatches": "2"}))
+
+
 def test_a_multiplier_cannot_start_at_zero():
     with pytest.raises(ValueError, match="must be above 0"):
         validate(config_files.override(CONFIG, {"objective.beta": "0", "objective.rate_target": "9"}))

@@ -77,9 +77,11 @@ def test_objective_is_reconstruction_plus_weighted_rate():
 
 def test_multiplier_finds_the_beta_that_holds_the_rate():
     """In a world where the rate is 100 / beta, a target of 20 nats needs beta = 5."""
-    log_beta = jnp.float32(0)
-    for _ in range(2000):
-        log_beta = update_multiplier(log_beta, 100.0 / jnp.exp(log_beta), 20.0)
+
+    def body(_, log_beta):
+        return update_multiplier(log_beta, 100.0 / jnp.exp(log_beta), 20.0)
+
+    log_beta = jax.lax.fori_loop(0, 2000, body, jnp.float32(0))
     np.testing.assert_allclose(jnp.exp(log_beta), 5.0, rtol=1e-3)
 
 

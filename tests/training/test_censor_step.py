@@ -24,15 +24,7 @@ from conceal_jax.training.state import create_optimizer
 BASE = {"model.latent_dim": "6", "censor.steps": "40", "censor.batch_size": "16", "censor.beta": "1"}
 BASE |= {"censor.neutral": "0.2", "censor.kept": "0", "censor.brightness": "0", "penalty.adversary": "0"}
 BASE |= {"penalty.attribute_weights": "()"}
-PENALTIES = {"penalty.adversary": "20", "penalty.hsic": "5", "penalty.moments": "5", "penalty.contrastive": "5"}
-EVERYTHING = {
-    **PENALTIES,
-    "penalty.marginal_kl": "0.1",
-    "penalty.target": "0.05",
-    "adversary.restart_every": "2",
-    "censor.kept": "5",
-    "censor.brightness": "5",
-}
+EVERYTHING = {"penalty.adversary": "20", "censor.kept": "5", "censor.brightness": "5"}
 MULTIPLIER = {"censor.rate_target": "4"}
 
 
@@ -83,7 +75,6 @@ def test_devices_and_mappings_agree(devices, mapping):
         for name, value in row.items():
             np.testing.assert_allclose(other_row[name], value, rtol=2e-3, atol=2e-4, err_msg=name)
     np.testing.assert_allclose(other.log_beta, state.log_beta, rtol=1e-4)
-    np.testing.assert_allclose(other.adversary.log_weights, state.adversary.log_weights, atol=1e-4)
     for leaf, twin in zip(jax.tree.leaves(state.params), jax.tree.leaves(other.params), strict=True):
         np.testing.assert_allclose(twin, leaf, atol=3e-3)
 
@@ -135,17 +126,3 @@ def test_the_bare_method_tells_the_label_and_the_adversaries_take_it_out():
     assert concealed < 0.58
     # Of six numbers with a variance of about 1.
     assert kept < carried + 0.15
-
-
-@pytest.mark.parametrize(
-    ("penalty", "limit"),
-    [
-        ({"penalty.hsic": "150"}, 0.62),
-        ({"penalty.moments": "60"}, 0.62),
-        # Its estimate saturates where codes tell people apart; without it, the attacker reads above .9.
-        ({"penalty.contrastive": "60", "censor.beta": "5"}, 0.75),
-    ],
-)
-def test_closed_forms_take_it_out_too(penalty, limit):
-    accuracy, _ = censored(penalty)
-    assert accuracy < limit
