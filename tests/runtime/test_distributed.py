@@ -33,7 +33,6 @@ OVERRIDES = SMALL | {
     "censor.steps": "2",
     "censor.refit_steps": "0",
     "penalty.adversary": "0",
-    "penalty.moments": "5",
 }
 CONFIG = config_files.load_config(CONFIG_FILE, OVERRIDES)
 SPEEDS = {"images_per_second", "gigaflops_per_second"}

@@ -56,11 +56,14 @@ def test_training_lowers_the_loss(batches):
     assert losses[-1] < 0.7 * losses[0]
 
 
+PENALTY = ("penalty.moments", "5")
+
+
 @pytest.mark.parametrize(("devices", "mapping"), [(2, "pmap"), (4, "pmap"), (8, "pmap"), (1, "jit"), (8, "jit")])
 def test_devices_and_mappings_agree(batches, devices, mapping):
-    """Also on a tail batch that leaves some devices with padding alone."""
-    state, losses = run(batches)
-    other_state, other_losses = run(batches, devices, mapping)
+    """Also on a tail batch that leaves some devices with padding alone, and with a penalty on the whole batch."""
+    state, losses = run(batches, overrides=(PENALTY,))
+    other_state, other_losses = run(batches, devices, mapping, (PENALTY,))
     np.testing.assert_allclose(other_losses, losses, rtol=1e-5)
     np.testing.assert_allclose(other_state.log_beta, state.log_beta, rtol=1e-5)
     for leaf, other in zip(jax.tree.leaves(state.params), jax.tree.leaves(other_state.params), strict=True):
