@@ -6,7 +6,7 @@
 A convolutional VAE whose sampled latent is joined with the labels of gender, ethnicity and age. It has no censor, no
 adversary and no recognition. It is the baseline that configs/utkface.py is compared with; `data.path` is as there.
 
-Time: minutes on an accelerator; hours on two cores, where strided convolutions have slow gradients.
+Time: an hour and a half to train on two cores, where strided convolutions have slow gradients; minutes on an accelerator.
 """
 
 import runpy

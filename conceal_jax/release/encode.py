@@ -10,7 +10,6 @@ from jaxtyping import Array, Float, Int32, PRNGKeyArray, PyTree, UInt8
 
 from conceal_jax.models.bottleneck import Posterior
 from conceal_jax.models.vae import VAE
-from conceal_jax.runtime.compiler import fast_jit
 
 
 def encode_pictures(
@@ -112,10 +111,10 @@ def decode_batch(
 
 
 # Each is compiled once for each model and shape of a batch.
-compiled_encode = fast_jit(encode_batch, static_argnums=0)
-compiled_sample = fast_jit(sample_batch, static_argnums=0)
-compiled_decode = fast_jit(decode_batch, static_argnums=0)
-_compiled_posterior = fast_jit(_mean_and_deviation, static_argnums=0)
+compiled_encode = jax.jit(encode_batch, static_argnums=0)
+compiled_sample = jax.jit(sample_batch, static_argnums=0)
+compiled_decode = jax.jit(decode_batch, static_argnums=0)
+_compiled_posterior = jax.jit(_mean_and_deviation, static_argnums=0)
 
 
 def in_batches(function: Callable[..., Array], arrays: tuple[np.ndarray, ...], batch_size: int) -> np.ndarray:

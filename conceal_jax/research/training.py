@@ -17,7 +17,6 @@ from conceal_jax.config import Config
 from conceal_jax.data.order import epoch_order, steps_per_epoch
 from conceal_jax.data.resident import Resident
 from conceal_jax.research.members import Member, Seen, begin_member, member_of, see, stacked, update
-from conceal_jax.runtime.compiler import fast_jit
 from conceal_jax.runtime.parallel import AXIS, create_mesh, create_replicated, replicate, whole
 from conceal_jax.runtime.randomness import Stream, stream_key
 from conceal_jax.training.evaluator import padded_batches
@@ -111,7 +110,7 @@ def group_step(config: Config, attributes: AttributeSet, mesh: Mesh) -> Any:
     specs = (MEMBERS, MEMBERS, MEMBERS, MEMBERS, PartitionSpec())
     # No device needs anything of another.
     shared = jax.shard_map(mapped, mesh=mesh, in_specs=specs, out_specs=MEMBERS, check_vma=False)
-    return fast_jit(shared, donate_argnums=0)
+    return jax.jit(shared, donate_argnums=0)
 
 
 def see_all(trained: Trained, items: Resident, config: Config, attributes: AttributeSet, part: int) -> Seen:
@@ -129,7 +128,7 @@ def see_all(trained: Trained, items: Resident, config: Config, attributes: Attri
         key = stream_key(member.seed, Stream.RESEARCH_NOISE, part, index)
         return see(params, member, batch, key, config=config, attributes=attributes)
 
-    mapped = fast_jit(jax.vmap(one, in_axes=(0, 0, None, None)))
+    mapped = jax.jit(jax.vmap(one, in_axes=(0, 0, None, None)))
     mesh, size = member_mesh(len(trained.losses)), config.evaluation.batch_size
     parts = []
     for index, batch in enumerate(padded_batches(items, size)):

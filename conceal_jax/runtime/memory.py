@@ -15,7 +15,7 @@ def keep_freed_memory() -> None:
     """Tells glibc to keep freed memory instead of giving it back to the system; call before JAX allocates.
 
     Each training step on a CPU allocates and frees its temporaries. Given back, they are mapped again, page fault by
-    page fault, at the next step: a quarter of the time on two cores. Elsewhere than with glibc nothing happens, nor
+    page fault, at the next step: a fifth of a step on two cores. Elsewhere than with glibc nothing happens, nor
     where `CONCEAL_JAX_KEEP_MEMORY=0` asks for that.
 
     Threads have arenas of their own still, since XLA's would wait for each other in a common one: a fifth of a step.

@@ -16,8 +16,6 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Int32, PyTree
 
-from conceal_jax.runtime.compiler import compiler_options
-
 AXIS = "devices"
 
 
@@ -161,7 +159,7 @@ class MappedStep:
     def compile(self, *arguments: PyTree) -> Compilation:
         """Compiles ahead of the first call, for the shapes and shardings of these arguments."""
         start = time.perf_counter()
-        self._compiled = self._function.lower(*arguments).compile(compiler_options())
+        self._compiled = self._function.lower(*arguments).compile()
         # The analysis is of the program that each device runs.
         costs, memory = self._compiled.cost_analysis() or {}, self._compiled.memory_analysis()
         flops = costs.get("flops")

@@ -12,7 +12,6 @@ from jaxtyping import Array, Float, Int, PyTree, UInt8
 
 from conceal_jax.attributes.appearance import appearance
 from conceal_jax.models.vae import VAE
-from conceal_jax.runtime.compiler import compiler_options
 from conceal_jax.runtime.parallel import merge_devices, shard_batch, whole
 
 
@@ -69,7 +68,7 @@ def first_codes(
         mesh: devices to work on.
     """
 
-    @partial(jax.jit, out_shardings=whole(mesh), compiler_options=compiler_options())
+    @partial(jax.jit, out_shardings=whole(mesh))
     def encode(images: UInt8[Array, "devices share height width channels"], others: PyTree) -> tuple[PyTree, ...]:
         pictures = merge_devices(images).astype(jnp.float32) / 255.0
         views = (pictures, pictures[:, :, ::-1]) if flip else (pictures,)

@@ -16,7 +16,6 @@ from conceal_jax.data.batches import evaluation_batches
 from conceal_jax.data.collection import Collection
 from conceal_jax.data.resident import Resident, load_resident
 from conceal_jax.models.vae import VAE
-from conceal_jax.runtime.compiler import compiler_options
 from conceal_jax.runtime.parallel import create_replicated, merge_devices, process_rows, shard_batch, whole
 from conceal_jax.runtime.randomness import Stream, stream_key
 from conceal_jax.training.autoencoder_step import Batch, evaluation_step
@@ -75,7 +74,7 @@ class Evaluator:
         def global_step(params: PyTree, batch: Batch, index: Array, seed: Array) -> Sums:
             return step(params, merge_devices(batch), stream_key(seed, Stream.VALIDATION_NOISE, index))
 
-        self._step = jax.jit(global_step, out_shardings=whole(mesh), compiler_options=compiler_options())
+        self._step = jax.jit(global_step, out_shardings=whole(mesh))
         self._preview = jax.jit(partial(_preview, model=model, attributes=attributes), out_shardings=whole(mesh))
 
     def figures(self, params: PyTree) -> dict[str, float]:

@@ -22,7 +22,6 @@ from conceal_jax.audit.attackers.optimization import (
 )
 from conceal_jax.audit.examples import Examples
 from conceal_jax.models.layers import group_norm, space_to_depth
-from conceal_jax.runtime.compiler import fast_jit
 
 SIZES = (32, 64, 128)
 FINEST_MAP = 16
@@ -146,7 +145,7 @@ def require_pictures(pictures: np.ndarray) -> None:
         )
 
 
-@functools.partial(fast_jit, static_argnums=0)
+@functools.partial(jax.jit, static_argnums=0)
 def _answers(model: ResidualCNN, params: PyTree, pictures: Array) -> Array:
     outputs: Any = model.apply(params, pictures)
     if not model.flip:

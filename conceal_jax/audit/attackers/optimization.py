@@ -12,7 +12,6 @@ import optax
 from jaxtyping import Array, PyTree
 
 from conceal_jax.audit.attackers.multitask import TargetArrays, balanced_loss
-from conceal_jax.runtime.compiler import fast_jit
 
 DeviceExamples = tuple[Array, Array, Array]
 """Inputs [N, ...], labels [N, targets] and weights [N, targets], in device memory."""
@@ -61,7 +60,7 @@ def batch_plan(count: int, batch_size: int) -> tuple[int, int]:
     return count // size, size
 
 
-@functools.partial(fast_jit, static_argnames="training")
+@functools.partial(jax.jit, static_argnames="training")
 def losses(training: Training, params: PyTree, examples: DeviceExamples) -> Array:
     """Each target's balanced loss over all examples, float32 [targets], without augmentation."""
     inputs, labels, weights = examples
@@ -90,7 +89,7 @@ def train_epoch(
     return params, state, jnp.stack(history).mean(axis=0)
 
 
-@functools.partial(fast_jit, static_argnames="training")
+@functools.partial(jax.jit, static_argnames="training")
 def _train_step(
     training: Training, params: PyTree, state: optax.OptState, examples: DeviceExamples, batch: Array, key: Array
 ) -> tuple[PyTree, optax.OptState, Array]:
