@@ -6,7 +6,8 @@
 A convolutional VAE whose sampled latent is joined with the labels of gender, ethnicity and age. It has no censor, no
 adversary and no recognition. It is the baseline that configs/utkface.py is compared with; `data.path` is as there.
 
-Time: an hour and a half to train on two cores, where strided convolutions have slow gradients; minutes on an accelerator.
+Time: an hour and a half to train on two cores, where gradients of strided convolutions are slow; minutes on an
+accelerator.
 """
 
 import runpy
