@@ -17,10 +17,10 @@ from benchmarks.fuzz_readers import readers
 from conceal_jax.attributes import AttributeSet
 from conceal_jax.audit.release_file import read_arrays
 from conceal_jax.data.archive import UnreadableFileError, open_archive
+from conceal_jax.data.labels.table import MAX_COLUMNS, parse_csv, parse_jsonl
 from conceal_jax.data.pictures import BadPictureError, decode_picture
 from conceal_jax.data.sources.celeb_a import read_celeb_a
 from conceal_jax.data.sources.fairface import repair_age_group
-from conceal_jax.data.sources.table import MAX_COLUMNS, parse_csv, parse_jsonl
 from conceal_jax.training.metrics import read_metrics
 from tests.data.conftest import encode
 

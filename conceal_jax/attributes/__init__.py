@@ -1,4 +1,4 @@
-"""What is concealed and what is kept: attributes, their labels, and the label vectors made of them."""
+"""Concealed and kept attributes: their labels, and the label vectors that the decoder takes."""
 
 from conceal_jax.attributes.attribute_set import AttributeSet
 from conceal_jax.attributes.spec import (

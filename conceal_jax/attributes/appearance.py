@@ -1,4 +1,4 @@
-"""Brightness, which every release is to keep, and colour of pictures."""
+"""Brightness and colour of pictures, as kept attributes that are measured rather than labelled."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What is concealed and what is kept: attribute specifications, the label vector, neutral and asked-for labels.
+"""The attributes of a collection, and the label vectors that the decoder takes: true, neutral and requested ones.
 
 Labels travel as one array per attribute: int32 class indices for categorical attributes, with `MISSING_CLASS` (-1)
 where the label is unknown, and float32 values for continuous ones, with NaN where unknown. The label vector c of the
@@ -25,7 +25,7 @@ __all__ = ["AGE_GROUPS", "MISSING_CLASS", "Attribute", "AttributeSet", "Categori
 
 @dataclasses.dataclass(frozen=True)
 class AttributeSet:
-    """The attributes of a collection: those that are concealed, and those that must survive."""
+    """The concealed and the kept attributes of a collection."""
 
     concealed: tuple[Attribute, ...]
     kept: tuple[Attribute, ...] = ()
@@ -55,11 +55,11 @@ class AttributeSet:
         return jnp.concatenate([spec.encode(labels[spec.name]) for spec in self.concealed], axis=1)
 
     def neutral_vector(self) -> np.ndarray:
-        """float32 [width]: the label vector that tells nothing of the photo."""
+        """float32 [width]: the label vector that does not depend on the photo."""
         return np.concatenate([spec.neutral_vector() for spec in self.concealed])
 
     def parse(self, text: str) -> np.ndarray:
-        """The label vector of a request such as "gender=female,age=40"; what is not asked for stays neutral.
+        """The label vector of a request such as "gender=female,age=40"; what is not requested stays neutral.
 
         Args:
             text: comma-separated `name=value` pairs, or "neutral" (or nothing) for the neutral vector.
@@ -68,7 +68,7 @@ class AttributeSet:
             float32 [width].
 
         Raises:
-            ValueError: a pair is malformed, names no concealed attribute or one twice, or asks for a value that the
+            ValueError: a pair is malformed, names no concealed attribute or one twice, or requests a value that the
                 attribute does not have.
         """
         requests = self._requests("" if text.strip().casefold() == "neutral" else text)
@@ -87,7 +87,7 @@ class AttributeSet:
             if name not in specs:
                 raise ValueError(f"unknown attribute {name!r}; the concealed ones are {', '.join(specs)}")
             if name in requests:
-                raise ValueError(f"{name} is asked for twice in {text!r}; ask for it once")
+                raise ValueError(f"{name} is requested twice in {text!r}; request it once")
             requests[name] = specs[name].parse(value)
         return requests
 

@@ -25,7 +25,7 @@ class Categorical:
         threshold: for two classes given as a score, the score from which the second class holds; None when the file
             holds class names.
         optional: the source may lack the column; the attribute is then left out (kept attributes only).
-        neutral: the constant class weights, summing to 1, that stand for "not told"; empty until known (uniform).
+        neutral: the constant class weights, summing to 1, used where nothing is requested; empty (uniform) until known.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Categorical:
 
     @property
     def group_names(self) -> tuple[str, ...]:
-        """Names of the classes an audit tells apart."""
+        """Names of the classes that an audit distinguishes."""
         return self.classes
 
     def groups(self, values: np.ndarray) -> np.ndarray:
@@ -93,16 +93,16 @@ class Continuous:
     """An attribute with a value in a range, encoded by linear interpolation between knots.
 
     A value between two knots puts weights on these two alone, summing to 1 (a linear B-spline basis). Hence a knot is
-    one-hot, the encoding is continuous in the value, and `encoding @ knots` gives the value back exactly: a value never
-    seen in training lies between values that were.
+    one-hot, the encoding is continuous in the value, and `encoding @ knots` recovers the value exactly: a value that
+    training lacks lies between values that it has.
 
     Attributes:
         name: as for `Categorical`.
         low, high: the range of allowed values, both included.
         unit: of the value, for reports ("years").
         knots: increasing, from `low` to `high`; eleven evenly spaced ones when empty.
-        edges: lower edges of the groups that audits tell apart; quarters of the range when empty.
-        examples: values that reports show pictures for; six evenly spaced ones when empty.
+        edges: lower edges of the groups that audits distinguish; quarters of the range when empty.
+        examples: values that reports draw pictures of; six evenly spaced ones when empty.
         column, optional: as for `Categorical`.
         neutral: constant knot weights, as for `Categorical`.
     """
@@ -150,7 +150,7 @@ class Continuous:
 
     @property
     def group_names(self) -> tuple[str, ...]:
-        """Names of the groups an audit tells apart: "0-2", "3-9", ..., "70+" for whole-numbered edges."""
+        """Names of the groups that an audit distinguishes: "0-2", "3-9", ..., "70+" for whole-numbered edges."""
         whole = all(float(edge).is_integer() for edge in self.edges)
         uppers = [edge - 1 if whole else edge for edge in self.edges[1:]]
         ranges = [f"{low:g}-{high:g}" for low, high in zip(self.edges, uppers, strict=False)]

@@ -1,1 +1,1 @@
-"""The audit: what freshly trained attackers still read from codes and pictures. It knows nothing of the model."""
+"""The audit: what freshly trained attackers read from codes and pictures. It takes arrays and never uses the model."""

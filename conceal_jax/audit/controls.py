@@ -1,4 +1,4 @@
-"""Controls: questions whose answer is known beforehand, put to the attackers with every audit."""
+"""Controls: targets with a known answer, which attackers read in every audit."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ SHUFFLED = "control:shuffled"
 FLIPPED = 0.3
 """Share of the planted labels that are flipped."""
 TOLERANCE = 0.05
-"""How far the attackers may stay below that before their figures are distrusted."""
+"""How far below the Bayes accuracy the attackers may stay before their figures are distrusted."""
 
 CAUTION = 1.4
 """How much wider limits are at 99.9 % confidence than at 95 % (for a suite of about ten): with several controls in
@@ -25,11 +25,11 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """Whether a control came out as it must.
+    """Whether a control passed.
 
     Attributes:
         name: `PLANTED` or `SHUFFLED`.
-        passed: it did.
+        passed: whether it did.
         words: a sentence for the report.
     """
 
@@ -39,11 +39,11 @@ class Verdict:
 
 
 def planted(train: np.ndarray, test: np.ndarray, seed: int) -> tuple[Target, Target]:
-    """The positive control: a binary label that the inputs tell, with a known Bayes accuracy (`planted_accuracy`).
+    """The positive control: a binary label that the inputs reveal, with a known Bayes accuracy (`planted_accuracy`).
 
-    The label is whether a number lies above its median: for codes, the projection of the standardised code on a random
-    direction; for pictures, the mean brightness. Those at the median go where they leave the labels more equal in
-    number. A random share FLIPPED of the labels is then turned round. Scale, direction and median are those of the
+    The label is whether a scalar lies above its median: for codes, the projection of the standardised code on a random
+    direction; for pictures, the mean brightness. Ties at the median go where they leave the labels more balanced. A
+    random share FLIPPED of the labels is then flipped. Scale, direction and median are those of the
     training people, for both parts.
 
     Args:
@@ -60,18 +60,18 @@ def planted(train: np.ndarray, test: np.ndarray, seed: int) -> tuple[Target, Tar
         raise ValueError("got no training people; a control needs them to be planted")
     direction_seed, *flip_seeds = np.random.SeedSequence(seed).spawn(3)
     if train.ndim == 4:
-        numbers = [_brightness(part) for part in (train, test)]
+        scalars = [_brightness(part) for part in (train, test)]
     else:
         mean, deviation = train.mean(axis=0), train.std(axis=0)
         # A dimension that never varies has no scale.
         direction = np.random.default_rng(direction_seed).normal(size=train.shape[1]) / np.where(
             deviation, deviation, 1
         )
-        numbers = [(part - mean) @ direction for part in (train, test)]
-    median = np.median(numbers[0])
+        scalars = [(part - mean) @ direction for part in (train, test)]
+    median = np.median(scalars[0])
     # Many are at the median where there are few codes.
-    beyond = min((np.greater, np.greater_equal), key=lambda each: abs(each(numbers[0], median).mean() - 0.5))
-    above = [beyond(part, median) for part in numbers]
+    beyond = min((np.greater, np.greater_equal), key=lambda each: abs(each(scalars[0], median).mean() - 0.5))
+    above = [beyond(part, median) for part in scalars]
     return _flipped(above[0], flip_seeds[0]), _flipped(above[1], flip_seeds[1])
 
 
@@ -84,7 +84,7 @@ def shuffled(target: Target, seed: int) -> Target:
 
 
 def planted_accuracy(support: Sequence[int]) -> float:
-    """Balanced accuracy of whoever knows what was planted: 1 - FLIPPED, or less where the labels are not halves.
+    """Bayes' balanced accuracy on the planted labels: 1 - FLIPPED, or less where the labels are not halves.
 
     Args:
         support: people of either label, after the flips.
@@ -95,7 +95,7 @@ def planted_accuracy(support: Sequence[int]) -> float:
 
 
 def judge_planted(best: Estimate, support: Sequence[int]) -> Verdict:
-    """Whether the attackers find a leak that is there.
+    """Whether the attackers find a planted leak.
 
     Args:
         best: balanced accuracy of the best attacker on `PLANTED`.
@@ -103,16 +103,16 @@ def judge_planted(best: Estimate, support: Sequence[int]) -> Verdict:
     """
     bayes = planted_accuracy(support)
     passed = best.value >= bayes - TOLERANCE
-    found = f"a planted leak that tells a label at {bayes:.2f} was read at {_figure(best)}"
+    found = f"a planted leak of a label, readable at {bayes:.2f}, was read at {_figure(best)}"
     if passed:
         return Verdict(PLANTED, True, f"passed: {found}")
     return Verdict(
-        PLANTED, False, f"failed: {found}; the attackers miss what is there, often for want of people: trust no figure"
+        PLANTED, False, f"failed: {found}; the attackers miss a leak, often for want of people: trust no figure"
     )
 
 
 def judge_shuffled(best: Estimate, chance: float = 0.5) -> Verdict:
-    """Whether the attackers find nothing where nothing is.
+    """Whether the attackers read shuffled labels at chance.
 
     Args:
         best: balanced accuracy of the best attacker on `SHUFFLED`, with an interval that allows for their number.
@@ -120,14 +120,14 @@ def judge_shuffled(best: Estimate, chance: float = 0.5) -> Verdict:
     """
     low, high = widened(best, CAUTION).ci95
     passed = low <= chance <= high
-    found = f"shuffled labels, which nothing tells, were read at {_figure(best)} (chance {chance:.2f})"
+    found = f"shuffled labels, which nothing reveals, were read at {_figure(best)} (chance {chance:.2f})"
     if passed:
         return Verdict(SHUFFLED, True, f"passed: {found}")
     return Verdict(
         SHUFFLED,
         False,
         f"failed: {found}; one audit in a thousand shows this by chance: repeat it with another seed, and if it stays, "
-        "people are on both sides of the split",
+        "people are in both parts of the split",
     )
 
 

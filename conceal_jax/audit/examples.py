@@ -1,4 +1,4 @@
-"""What an attacker gets to see: codes or pictures of people, the questions about them, and perhaps the posteriors."""
+"""The examples that attackers are fitted to: codes or pictures with targets, persons and posteriors."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from conceal_jax.audit.targets import Target
 
 @dataclasses.dataclass(frozen=True)
 class Posterior:
-    """The Gaussian from which each code was drawn: what an attacker with the encoder at hand knows of its own people.
+    """The Gaussian that each code was drawn from, which an attacker with the encoder knows of its training people.
 
     Attributes:
         mean, std: float32 [N, L].
@@ -25,13 +25,13 @@ class Posterior:
 
 @dataclasses.dataclass(frozen=True)
 class Examples:
-    """People as attackers see them.
+    """Inputs of people, with targets.
 
     Attributes:
         inputs: codes float32 [N, L], or pictures uint8 [N, S, S, 3].
-        targets: questions by name, each with N labels.
+        targets: by name, each with N labels.
         posterior: of the codes, where it is known.
-        people: int [N], equal for examples of one person; every example is another person where it is None.
+        people: int [N], equal for examples of one person; None where every example is of another person.
     """
 
     inputs: np.ndarray
@@ -52,17 +52,17 @@ class Examples:
         )
 
     def folds(self, count: int, seed: int) -> list[np.ndarray]:
-        """`count` sets of indices, of about equal size; nobody is in two of them."""
+        """`count` sets of indices, of about equal size; no person is in two of them."""
         return draw_folds(len(self), self.people, count, seed)
 
     def split(self, count: int, seed: int) -> tuple["Examples", "Examples"]:
-        """One part in `count` and the rest, as (rest, part); nobody is in both."""
+        """One part in `count` and the rest, as (rest, part); no person is in both."""
         part = self.folds(count, seed)[0]
         return self.take(np.setdiff1d(np.arange(len(self)), part)), self.take(part)
 
 
 def draw_folds(size: int, people: np.ndarray | None, count: int, seed: int) -> list[np.ndarray]:
-    """`count` sets of indices below `size`, of about equal size; nobody of `people` int [size] is in two of them."""
+    """`count` sets of indices below `size`, of about equal size; no person of `people` int [size] is in two of them."""
     generator = np.random.default_rng(seed)
     if people is None:
         return [np.sort(part) for part in np.array_split(generator.permutation(size), count)]

@@ -1,4 +1,4 @@
-"""Floors: what chance and the kept labels alone tell of an attribute, which no concealment can remove."""
+"""Floors: what chance and the kept labels alone reveal of an attribute, which no concealment can remove."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ class Floor:
 
 
 def floor_attackers(seed: int) -> list[Attacker]:
-    """Those that read the kept labels: few numbers, so simple models do."""
+    """The attackers on kept labels: simple models, as there are few inputs."""
     return [MajorityAttacker(), LinearAttacker(), DecisionTreeAttacker(seed)]
 
 
@@ -47,12 +47,12 @@ def kept_features(kept: Sequence[Attribute], labels: Mapping[str, np.ndarray]) -
     """The kept labels as an attacker's input.
 
     Args:
-        kept: attributes whose labels a recipient is meant to read.
+        kept: attributes that recipients may read.
         labels: int32 or float32 [N] by name.
 
     Returns:
         float32 [N, features]: one-hot classes (all 0 where missing), and values with a column that marks the missing;
-        a first column that is 0 stands for nobody's label.
+        the first column is 0, so that there is an input where no attribute is kept.
     """
     columns = [np.zeros((len(next(iter(labels.values()))), 1))]
     for spec in kept:

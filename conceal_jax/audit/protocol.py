@@ -1,4 +1,4 @@
-"""The protocol: attackers learn from some people and are judged on people they never saw."""
+"""The attack protocol: attackers are fitted to some people and evaluated on held-out ones."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ Progress = Callable[[str], None]
 Scores = Mapping[str, np.ndarray]
 
 CHOOSE_ONE_IN = 10
-"""Of the people that attackers learn from, the share on whom they choose hyper-parameters and are calibrated."""
+"""One in so many training people is a validation person, for hyper-parameters and calibration."""
 ENSEMBLE = "ensemble"
 ENSEMBLE_SIZE = 3
 
@@ -32,16 +32,16 @@ def attack(
     seed: int = 0,
     progress: Progress = lambda line: None,
 ) -> dict[str, Reading]:
-    """What attackers that learn from `train` read of `test`, by attribute.
+    """What attackers fitted to `train` read of `test`, by attribute.
 
     Args:
-        train, test: the same questions about different people.
-        attackers: each learns from scratch.
-        seed: of the choice of people held out for choosing.
-        progress: is told of every attacker, and of the seconds it took.
+        train, test: the same targets of different people.
+        attackers: each is fitted from scratch.
+        seed: of the choice of validation people.
+        progress: called with a line for each attacker, with the seconds it took.
 
     Raises:
-        ValueError: too few people, or all with the same label, in a question.
+        ValueError: a target with too few people, or with the same label for all.
     """
     require_readable(train.targets, test.targets)
     return judge(answer(train, test.inputs, attackers, seed=seed, progress=progress), test.targets)
@@ -55,12 +55,12 @@ def attack_out_of_fold(
     seed: int = 0,
     progress: Progress = lambda line: None,
 ) -> dict[str, Reading]:
-    """What attackers read of everyone, by attribute: about each fold they learn from all the others.
+    """What attackers read of everyone, by attribute; those of each fold are fitted to all the others.
 
     Args:
         people: examples of one person are in the same fold.
         attackers, seed, progress: as for `attack`.
-        folds: in how many parts the people fall.
+        folds: number of folds.
 
     Raises:
         ValueError: as for `attack`.
@@ -78,7 +78,7 @@ def answer_out_of_fold(
     seed: int = 0,
     progress: Progress = lambda line: None,
 ) -> Answers:
-    """Calibrated answers about everyone, of attackers that did not learn from the person's fold."""
+    """Calibrated answers about everyone, by attackers that were not fitted to the person's fold."""
     parts = people.folds(folds, seed)
     answers = []
     for number, part in enumerate(parts):
@@ -96,39 +96,39 @@ def answer(
     seed: int = 0,
     progress: Progress = lambda line: None,
 ) -> Answers:
-    """Calibrated answers about the people with these inputs; with two attackers or more, an ensemble's too."""
+    """Calibrated answers about the people with these inputs; with two or more attackers, an ensemble's too."""
     learn, choose = train.split(CHOOSE_ONE_IN, seed)
-    chosen, asked = {}, {}
+    chosen, predicted = {}, {}
     for attacker in attackers:
         start = time.perf_counter()
         # The threads of BLAS and OpenMP wait for each other by spinning: beside another busy process two of them take
         # ten times as long as one, and alone on so small problems hardly less.
         with threadpool_limits(1):
             attacker.fit(learn, choose)
-            chosen[attacker.name], asked[attacker.name] = attacker.predict(choose.inputs), attacker.predict(inputs)
+            chosen[attacker.name], predicted[attacker.name] = attacker.predict(choose.inputs), attacker.predict(inputs)
         progress(f"{attacker.name}: {len(train)} people in {time.perf_counter() - start:.1f} s")
-    answers = {name: _calibrated(chosen[name], asked[name], choose.targets, learn.targets) for name in chosen}
+    answers = {name: _calibrated(chosen[name], predicted[name], choose.targets, learn.targets) for name in chosen}
     if len(attackers) > 1:
         rated = {name: _calibrated(chosen[name], chosen[name], choose.targets, learn.targets) for name in chosen}
         answers[ENSEMBLE] = _ensemble(rated, answers, choose.targets, learn.targets)
     return answers
 
 
-def _calibrated(chosen: Scores, asked: Scores, choose: Targets, learn: Targets) -> dict[str, Answer]:
-    """Answers from raw scores; `chosen` are those of the people held out."""
-    return {name: _answer(chosen[name], scores, choose[name], learn[name]) for name, scores in asked.items()}
+def _calibrated(chosen: Scores, predicted: Scores, choose: Targets, learn: Targets) -> dict[str, Answer]:
+    """Answers from raw scores; `chosen` are those of the validation people."""
+    return {name: _answer(chosen[name], scores, choose[name], learn[name]) for name, scores in predicted.items()}
 
 
-def _answer(chosen: np.ndarray, asked: np.ndarray, choose: Target, learn: Target) -> Answer:
+def _answer(chosen: np.ndarray, predicted: np.ndarray, choose: Target, learn: Target) -> Answer:
     if not learn.class_count:
-        return Answer(asked)
+        return Answer(predicted)
     calibration = calibrate(chosen, choose, learn)
-    priors = np.broadcast_to(calibration.log_priors, asked.shape)
-    return Answer(calibration.balanced(asked), calibration.natural(asked), priors)
+    priors = np.broadcast_to(calibration.log_priors, predicted.shape)
+    return Answer(calibration.balanced(predicted), calibration.natural(predicted), priors)
 
 
 def _ensemble(rated: Answers, answers: Answers, choose: Targets, learn: Targets) -> dict[str, Answer]:
-    """For every target, the mean answer of the attackers that did best on the people held out."""
+    """For every target, the mean answer of the attackers with the least validation loss."""
     ensemble = {}
     for name, target in choose.items():
         able = [attacker for attacker in answers if name in answers[attacker]]
@@ -136,15 +136,15 @@ def _ensemble(rated: Answers, answers: Answers, choose: Targets, learn: Targets)
             continue
         losses = {attacker: loss(rated[attacker][name].scores, target) for attacker in able}
         best = sorted(able, key=losses.__getitem__)[:ENSEMBLE_SIZE]
-        chosen, asked = (
+        chosen, predicted = (
             np.mean([part[attacker][name].scores for attacker in best], axis=0) for part in (rated, answers)
         )
-        ensemble[name] = _answer(chosen, asked, target, learn[name])
+        ensemble[name] = _answer(chosen, predicted, target, learn[name])
     return ensemble
 
 
 def _in_one_order(folds: Sequence[Answers], order: np.ndarray) -> Answers:
-    """Answers of several folds put together, then taken in `order`: what an attacker answered in all of them."""
+    """Answers of all folds concatenated and put in `order`, for the targets that were answered in every fold."""
 
     def together(parts: Sequence[Answer]) -> Answer:
         def rows(field: str) -> Any:

@@ -1,4 +1,4 @@
-"""How well attackers read: their answers judged against the labels of people they never saw."""
+"""How well attackers read: metrics of their answers about held-out people."""
 
 import dataclasses
 import math
@@ -13,7 +13,7 @@ from conceal_jax.audit.targets import VALUE_SUFFIX, Target, Targets, value_of
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """An attacker's answer to one question about N people.
+    """An attacker's predictions of one target for N people.
 
     Attributes:
         scores: log-probabilities [N, classes] where all classes are equally likely beforehand (the highest is the
@@ -28,7 +28,7 @@ class Answer:
 
 
 Answers = Mapping[str, Mapping[str, Answer]]
-"""By attacker and target; a target that an attacker leaves unanswered is absent."""
+"""By attacker and target; a target that an attacker does not predict is absent."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,15 +81,15 @@ class Reading:
 
 
 def judge(answers: Answers, targets: Targets, folds: int = 0) -> dict[str, Reading]:
-    """Readings by attribute of attackers that answered the same questions.
+    """Readings by attribute of attackers that predicted the same targets.
 
-    Answers out of fold are not independent: those about two people come from attackers that learned from each other's
+    Answers out of fold are not independent: those about two people come from attackers that were fitted to each other's
     labels. Intervals are then widened by sqrt(1 + folds / (folds - 1)) (Nadeau and Bengio 2003).
 
     Args:
         answers: by attacker and target.
-        targets: the true labels. `NAME` and `value_of(NAME)` are two questions about one attribute.
-        folds: how many folds there were; 0 where the people judged are no attacker's.
+        targets: the true labels. `NAME` and `value_of(NAME)` are two targets of one attribute.
+        folds: number of folds; 0 where the people were held out from every attacker.
     """
     names = dict.fromkeys(name.removesuffix(VALUE_SUFFIX) for name in targets)
     widening = math.sqrt(1 + folds / (folds - 1)) if folds else 1.0
@@ -139,16 +139,16 @@ def _class_metrics(answer: Answer, target: Target) -> dict[str, Estimate]:
     metrics["macro_f1"] = statistics.macro_f1(labels, guesses)
     if answer.natural is not None and answer.log_priors is not None:
         log_priors = answer.log_priors[known]
-        # Nothing was learned of classes without an example; what they would cost in nats is not defined.
-        seen = np.isfinite(log_priors[np.arange(len(labels)), labels])
+        # Classes without a training example have no defined cost in nats.
+        present = np.isfinite(log_priors[np.arange(len(labels)), labels])
         metrics["information_nats"] = statistics.information(
-            labels[seen], answer.natural[known][seen], log_priors[seen]
+            labels[present], answer.natural[known][present], log_priors[present]
         )
     return metrics
 
 
 def support(target: Target) -> tuple[int, ...]:
-    """Known labels of each class, or their number where a value is asked for."""
+    """Known labels of each class, or their number for a value."""
     if not target.class_count:
         return (int(target.known.sum()),)
     return tuple(np.bincount(target.labels[target.known], minlength=target.class_count).tolist())

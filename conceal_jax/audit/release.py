@@ -1,4 +1,4 @@
-"""What is audited: all that a recipient gets of some people, checked on arrival."""
+"""What is audited: everything that recipients get of some people, validated."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -12,17 +12,17 @@ from conceal_jax.audit.vocabulary import Source
 
 @dataclasses.dataclass(frozen=True)
 class Release:
-    """All that recipients get of some people, and what the audit knows of them.
+    """Everything that recipients get of some people, with what the audit knows of them.
 
     Attributes:
         labels: int32 or float32 [N] by attribute.
         codes: float32 [N, L], where codes are released.
-        pictures: uint8 [N, S, S, 3], where pictures are released; with codes, what a decoder at hand makes of them.
+        pictures: uint8 [N, S, S, 3], where pictures are released; beside codes, those decoded from them.
         originals: the photos they were made from, uint8 [N, S, S, 3].
         posterior: Gaussians that the codes were drawn from.
-        people: int [N], equal for photos that must not be on both sides: of one person, or duplicates; None if nobody
-            is known to be there twice.
-        persons_known: whether `people` tells who is on a photo, so that recognition can be measured.
+        people: int [N], equal for photos that must not be in both parts: of one person, or duplicates; None if all
+            are of different people.
+        persons_known: whether `people` are persons, so that identification can be measured.
     """
 
     labels: Mapping[str, np.ndarray]
@@ -51,7 +51,7 @@ class Release:
         return len(next(iter(self.labels.values())))
 
     def inputs(self, source: Source) -> np.ndarray:
-        """What is read, which must be there."""
+        """The inputs of one source, which must be released."""
         inputs = {"originals": self.originals, "codes": self.codes, "pictures": self.pictures}[source]
         assert inputs is not None
         return inputs
@@ -67,10 +67,10 @@ class Release:
 def require_codes(codes: np.ndarray) -> None:
     """Raises ValueError unless `codes` are finite numbers [N, L]."""
     if codes.ndim != 2 or not np.issubdtype(codes.dtype, np.number):
-        raise ValueError(f"got codes {codes.dtype} {list(codes.shape)}; give one row of numbers for each person")
+        raise ValueError(f"got codes {codes.dtype} {list(codes.shape)}; give one row of dimensions for each person")
     broken = int(np.sum(~np.isfinite(codes).all(axis=1)))
     if broken:
         raise ValueError(
-            f"{broken} of {len(codes)} codes hold NaN or infinity; no figure can be given: remove these people "
+            f"{broken} of {len(codes)} codes hold NaN or infinity, so nothing can be measured: remove these people "
             "or encode them again"
         )

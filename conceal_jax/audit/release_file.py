@@ -1,4 +1,4 @@
-"""Anybody's representation, from an `.npz` file: codes or pictures, labels, perhaps persons and a split."""
+"""A release read from an `.npz` file: codes or pictures with labels, and optionally persons and a split."""
 
 import math
 import struct
@@ -37,13 +37,13 @@ _FILE_ERRORS = (
     zlib.error,
     zipfile.BadZipFile,
 )
-"""What numpy and zipfile raise on files that are damaged."""
+"""What numpy and zipfile raise on damaged files."""
 
 
 def parse_release(
     arrays: Mapping[str, np.ndarray], origin: str, kept: Collection[str] = ()
 ) -> tuple[Release, AttributeSet, np.ndarray | None]:
-    """Makes a release for an audit from arrays.
+    """Builds the release to audit from arrays.
 
     There are `codes` [N, L] or `pictures` uint8 [N, S, S, 3] (or both: then the pictures are what a decoder at
     hand makes of the codes), and one array [N] for each attribute: texts, or up to 20 different whole numbers, are
@@ -55,10 +55,10 @@ def parse_release(
     Args:
         arrays: by name.
         origin: the file, for messages.
-        kept: attributes that are not to be hidden.
+        kept: attributes that are kept; all others are concealed.
 
     Returns:
-        The release, what is concealed and kept, and bool [N]: who is in the test part (None without a split).
+        The release, what is concealed and kept, and bool [N]: the people of the test part (None without a split).
 
     Raises:
         ValueError: a part is missing, malformed or of another length.
@@ -100,7 +100,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _require_moderate(file: Any) -> None:
-    """Refuses what unpacks to more than a machine holds, or than its headers say, before numpy makes room for it."""
+    """Refuses files that unpack to more than memory holds, or than their headers say, before numpy allocates it."""
     if not zipfile.is_zipfile(file):
         raise ValueError("it is no .npz")
     with zipfile.ZipFile(file) as archive:
@@ -131,7 +131,7 @@ def _require(labels: Mapping[str, np.ndarray], kept: Collection[str], origin: st
     if unknown:
         raise ValueError(f"kept attributes {unknown} are not in {origin}; it has {', '.join(labels) or 'no labels'}")
     if not set(labels) - set(kept):
-        raise ValueError(f"{origin} has no attribute that is to be hidden; add an array of labels, one for each person")
+        raise ValueError(f"{origin} has no concealed attribute; add an array of labels, one for each person")
     wrong = {name: array.shape for name, array in labels.items() if array.ndim != 1}
     if wrong:
         raise ValueError(f"{origin} has labels of shapes {wrong}; give one label for each person")
@@ -176,7 +176,7 @@ def _posterior(arrays: Mapping[str, np.ndarray]) -> Posterior | None:
 
 
 def _people(persons: np.ndarray) -> np.ndarray:
-    """int64 [N]: equal for one person's photos; who is not known (an empty text or NaN) is a person of their own."""
+    """int64 [N]: equal for one person's photos; an unknown person (an empty text or NaN) is a person of their own."""
     texts = np.char.strip(persons.astype(str))
     unknown = (texts == "") | (persons.dtype.kind == "f") & (texts == "nan")
     numbers = np.unique(texts, return_inverse=True)[1]

@@ -1,4 +1,4 @@
-"""What an attacker sees who gets several releases of one photo, or the mean code that they draw near."""
+"""Inputs of an attacker with several releases of one photo, or with the mean code that they converge to."""
 
 import numpy as np
 
@@ -9,10 +9,10 @@ RELEASES: tuple[int | str, ...] = (1, 4, 16, 64, MEAN)
 
 
 def repeated(examples: Examples, releases: int | str, seed: tuple[int, ...]) -> Examples:
-    """The same people with so many codes of each photo, as one row of numbers.
+    """The same people with several codes of each photo, as one row of inputs.
 
-    Of several codes an attacker sees the mean and the spread of each number, which is all that Gaussian codes tell.
-    With the mean code comes the spread too, as endlessly many releases show both.
+    Several codes become the mean and the spread of each dimension, which are sufficient statistics of Gaussian codes.
+    The mean code comes with the spread too, as infinitely many releases show both.
 
     Args:
         examples: with posteriors.
@@ -37,9 +37,9 @@ def _release(posterior: Posterior, releases: int | str, generator: np.random.Gen
 def release_moments(
     posterior: Posterior, releases: int, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of so many codes of each photo, float32 [N, L].
+    """Mean and standard deviation of several codes of each photo, float32 [N, L].
 
-    Drawn as such, not code by code: of Gaussians they are independent, one Gaussian, the other from a chi-square.
+    Drawn directly, not code by code: for Gaussians they are independent, one Gaussian, the other chi-square.
     """
     noise = generator.standard_normal(posterior.mean.shape, np.float32)
     mean = posterior.mean + posterior.std * noise / np.sqrt(releases, dtype=np.float32)

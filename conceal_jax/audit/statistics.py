@@ -1,4 +1,4 @@
-"""Figures of merit with 95 % confidence intervals, for labels that are all known (the caller masks the missing).
+"""Metrics with 95 % confidence intervals, for labels that are all known (the caller masks the missing).
 
 Every interval treats the examples as independent people.
 """
@@ -52,7 +52,7 @@ def clopper_pearson(successes: np.ndarray, trials: np.ndarray, comparisons: int 
 
 
 def balanced_accuracy(labels: np.ndarray, predictions: np.ndarray, comparisons: int = 1) -> Estimate:
-    """Mean over the classes among `labels` of the share of their examples that is predicted rightly.
+    """Mean over the classes among `labels` of the share of their examples that is predicted correctly.
 
     The interval joins the classes' exact Clopper-Pearson limits by the method of variance estimates recovery (Zou and
     Donner 2008): the mean recall minus, or plus, sqrt(sum of squared distances to the limits) / classes. It is exact
@@ -94,12 +94,12 @@ def _macro_f1(counts: np.ndarray, present: np.ndarray) -> np.ndarray:
     """float [draws] from counts int [draws, classes * classes] of (label, prediction)."""
     classes = math.isqrt(counts.shape[1])
     table = counts.reshape(-1, classes, classes)
-    right, asked, guessed = np.einsum("dcc->dc", table), table.sum(axis=2), table.sum(axis=1)
-    return (2 * right / np.maximum(asked + guessed, 1))[:, present].mean(axis=1)
+    correct, actual, predicted = np.einsum("dcc->dc", table), table.sum(axis=2), table.sum(axis=1)
+    return (2 * correct / np.maximum(actual + predicted, 1))[:, present].mean(axis=1)
 
 
 def information(labels: np.ndarray, log_probabilities: np.ndarray, log_priors: np.ndarray) -> Estimate:
-    """Nats that calibrated predictions tell of the labels: the mean of log p(label given input) - log p(label).
+    """Nats that calibrated predictions reveal of the labels: the mean of log p(label given input) - log p(label).
 
     For any predictions its expectation is at most the mutual information (Barber and Agakov 2003), so it errs towards
     less leakage, and is below 0 where predictions are worse than the prior. Student's interval of a mean.

@@ -1,4 +1,4 @@
-"""What attackers are asked to read: classes (audit groups) and values, with missing labels masked."""
+"""The targets that attackers predict: classes (audit groups) and values, with missing labels masked."""
 
 import collections
 import dataclasses
@@ -15,11 +15,11 @@ VALUE_SUFFIX = ":value"
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """The labels of one question put to an attacker.
+    """The labels of one target.
 
     Attributes:
         labels: int32 [N] classes with `MISSING_CLASS` where unknown, or float32 [N] values with NaN where unknown.
-        class_count: number of classes; 0 when a value is asked for.
+        class_count: number of classes; 0 for a value.
     """
 
     labels: np.ndarray
@@ -31,21 +31,21 @@ class Target:
         return self.labels != MISSING_CLASS if self.class_count else ~np.isnan(self.labels)
 
     def take(self, indices: np.ndarray) -> "Target":
-        """The same question about some of the examples."""
+        """The target for some of the examples."""
         return dataclasses.replace(self, labels=self.labels[indices])
 
 
 Targets = Mapping[str, Target]
-"""Questions by name: an attribute's own name for its classes, `value_of(name)` for its value."""
+"""Targets by name: an attribute's own name for its classes, `value_of(name)` for its value."""
 
 
 def value_of(name: str) -> str:
-    """Under which name the value of a continuous attribute is asked for."""
+    """The name of the target that is the value of a continuous attribute."""
     return name + VALUE_SUFFIX
 
 
 def targets_of(attributes: AttributeSet, labels: Mapping[str, np.ndarray]) -> dict[str, Target]:
-    """The questions about every attribute.
+    """The targets of every attribute.
 
     Concealed attributes are read as their audit groups, and the continuous among them as values too; kept ones as
     classes if categorical, else as values.
@@ -76,7 +76,7 @@ def targets_of(attributes: AttributeSet, labels: Mapping[str, np.ndarray]) -> di
 def joint_targets(
     train: Targets, test: Targets, names: Sequence[str]
 ) -> tuple[Target, Target, tuple[tuple[int, ...], ...]]:
-    """The question of several attributes at once, about those conjunctions of classes that have enough people.
+    """Several attributes as one target, whose classes are the conjunctions with enough people.
 
     Args:
         train, test: hold class targets of these names.
@@ -110,11 +110,11 @@ def _count_rows(classes: np.ndarray) -> dict[tuple[int, ...], int]:
 
 
 def require_readable(train: Targets, test: Targets) -> None:
-    """Refuses questions that the examples at hand cannot answer.
+    """Refuses targets that cannot be read from these examples.
 
     Raises:
-        ValueError: too few known labels, or known labels all of one class (or all the same value), to learn from or
-            to be judged on; the message states the counts.
+        ValueError: too few known labels, or known labels all of one class (or all the same value), in the training or
+            the test part; the message states the counts.
     """
     reasons = unreadable(train, test)
     if reasons:
@@ -123,7 +123,7 @@ def require_readable(train: Targets, test: Targets) -> None:
 
 
 def unreadable(train: Targets, test: Targets) -> dict[str, str]:
-    """Why questions cannot be answered by the examples at hand, by target."""
+    """By target, why it cannot be read from these examples."""
     reasons: dict[str, str] = {}
     for part, targets, least in (("train", train, MIN_TRAIN_EXAMPLES), ("test", test, MIN_TEST_EXAMPLES)):
         for name, target in targets.items():

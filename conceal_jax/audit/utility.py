@@ -1,4 +1,4 @@
-"""What recipients can still use: who is on a picture."""
+"""Identification: how well recipients can match two codes or pictures of one person."""
 
 import dataclasses
 import math
@@ -9,7 +9,7 @@ from sklearn.covariance import ledoit_wolf
 from conceal_jax.audit.statistics import Estimate, clopper_pearson
 
 MIN_PEOPLE = 20
-"""People with two photos that a matcher needs to learn from, and again to be judged on."""
+"""People with two photos that the matcher needs in the training part, and in the test part."""
 
 _SIDE = 16
 _COMPONENTS = 200
@@ -33,28 +33,28 @@ class Identification:
 def identification(
     train_inputs: np.ndarray, train_people: np.ndarray, test_inputs: np.ndarray, test_people: np.ndarray, *, seed: int
 ) -> Identification | None:
-    """How often codes or pictures of people not learned from are matched to another one of the same person, among N.
+    """Rank-1 rate with which codes or pictures of held-out people match another one of the same person, among N.
 
-    The matcher learns from the training people's photos what differs between photos of one person, scales that away
+    The matcher learns from the training people how photos of one person differ, and scales these differences away
     (within-class covariance normalisation, Hatch, Kajarekar and Stolcke 2006, with Ledoit and Wolf's shrinkage), and
-    takes the candidate at the smallest angle. It sees 200 principal components at most, of pictures those of the middle
-    averaged down to 16 x 16 at most.
+    takes the candidate at the smallest angle. It uses 200 principal components at most; of pictures, those of the
+    middle, averaged down to 16 x 16 at most.
 
-    Each test person with two photos or more gives one, at random, to be looked for, and one to the candidates.
+    Of each test person with two or more photos, a random one is the query and another a candidate.
 
     It is a linear matcher, a lower bound on what a face recogniser could do.
 
     Args:
         train_inputs, test_inputs: codes float [N, L], or pictures uint8 [N, S, S, 3].
-        train_people, test_people: [N] who is on each photo: numbers or texts. Duplicates of one photo under one number
-            would be counted as recognised.
+        train_people, test_people: [N] person on each photo: numbers or texts. Duplicates of one photo would count as
+            matched.
         seed: of the choice of photos.
 
     Returns:
         None where fewer than `MIN_PEOPLE` of the training or of the test people have two photos.
 
     Raises:
-        ValueError: lengths differ, or a person is on both sides.
+        ValueError: lengths differ, or a person is in both parts.
     """
     _require_strangers(train_inputs, train_people, test_inputs, test_people)
     pairs = _pairs(test_people, seed)
@@ -77,13 +77,13 @@ def _require_strangers(
 ) -> None:
     for part, inputs, people in (("train", train_inputs, train_people), ("test", test_inputs, test_people)):
         if len(inputs) != len(people):
-            raise ValueError(f"got {len(inputs)} {part} codes or pictures of {len(people)} people; name one for each")
+            raise ValueError(f"got {len(inputs)} {part} codes or pictures of {len(people)} people; give one for each")
     if len(both := np.intersect1d(train_people, test_people)):
-        raise ValueError(f"{len(both)} people are in train and in test, such as {both[0]}; put each on one side")
+        raise ValueError(f"{len(both)} people are in train and in test, such as {both[0]}; put each in one part")
 
 
 def _pairs(people: np.ndarray, seed: int) -> np.ndarray:
-    """int [M, 2]: two random photos of each person who has as many."""
+    """int [M, 2]: two random photos of each person with two or more."""
     order = np.random.default_rng(seed).permutation(len(people))
     _, person = np.unique(people, return_inverse=True)
     ordered = order[np.argsort(person[order], kind="stable")]
@@ -121,8 +121,8 @@ def _matcher(features: np.ndarray, people: np.ndarray) -> tuple[np.ndarray, np.n
 def _deviations(features: np.ndarray, people: np.ndarray) -> np.ndarray:
     """float64 [M, F]: photos of people with two or more minus their person's mean.
 
-    They are scaled so that their covariance is the mean of the people's own, unbiased ones: nobody with hundreds of
-    photos decides alone what varies.
+    They are scaled so that their covariance is the mean of the people's own, unbiased ones: a person with hundreds of
+    photos does not dominate.
     """
     _, person, counts = np.unique(people, return_inverse=True, return_counts=True)
     means = np.zeros((len(counts), features.shape[1]))

@@ -81,7 +81,7 @@ class Archive:
             found = by_ending().get(wanted, [])
             if wanted in found or len(found) == 1:
                 return wanted if wanted in found else found[0]
-            several = f"several files are called so in {self.origin}: {', '.join(found[:3])}"
+            several = f"several files have this name in {self.origin}: {', '.join(found[:3])}"
             raise UnreadableFileError(several if found else f"no such file in {self.origin}")
 
         return find

@@ -1,4 +1,4 @@
-"""Batches decoded on the fly: which items a step takes, and the batches of an evaluation. Needs no TensorFlow."""
+"""Batches decoded on demand, and the batches of an evaluation. Needs no TensorFlow."""
 
 from collections.abc import Iterator
 from typing import TypedDict
@@ -40,7 +40,7 @@ def evaluation_batches(
 
 
 def read_batch(collection: Collection, rows: np.ndarray, order: np.ndarray, image_size: int, crop: str) -> Batch:
-    """The pictures and labels at some positions of an order; the host's twin of `draw_batch`, less the flips."""
+    """The pictures and labels at some positions of an order; the host's version of `draw_batch`, without flips."""
     items = order[np.minimum(rows, len(order) - 1)]
     inside = rows < len(order)
     images = np.zeros((len(rows), image_size, image_size, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""A labelled picture collection, and how readers' text cells become one: labels, groups, splits."""
+"""A labelled picture collection, built from the text cells of a source: labels, groups, splits."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -12,9 +12,9 @@ from conceal_jax.data.report import DataReport
 
 SPLIT_COLUMN = "split"
 PERSON_COLUMNS = ("identity", "person")
-"""Columns that say who is on a picture."""
+"""Columns that hold the person on a picture."""
 GROUP_COLUMNS = ("duplicate_group", "group", *PERSON_COLUMNS)
-"""Columns that say which items belong together; items that share a value in any of them share a group."""
+"""Columns that define groups: items that share a value in any of them share a group."""
 
 Read = Callable[[int], bytes | np.ndarray]
 
@@ -66,7 +66,7 @@ class Collection:
         )
 
     def for_selection(self, share: float) -> "Collection":
-        """The training items alone; those of a share of the groups, drawn once and for all, are for validation."""
+        """The training items alone; a fixed random share of their groups becomes validation, to choose settings by."""
         train = self.subset("train")
         groups = np.unique(train.group)
         chosen = np.random.default_rng(0).permutation(groups)[: max(1, round(share * len(groups)))]
@@ -76,15 +76,15 @@ class Collection:
 
 @dataclasses.dataclass(frozen=True)
 class Items:
-    """What a reader found: pictures and the text cells that belong to them, not yet parsed.
+    """What a source provides: pictures and their text cells, not yet parsed.
 
     Attributes:
         names: [N], unique.
         columns: [N] text cells by column name; "" where there is none.
         read: as in `Collection`.
-        report: started by the reader, with what it skipped.
-        fingerprint: a number that is equal for equal files; used to group duplicates, and to divide them, where the
-            source does not say the split of every item.
+        report: started by the source, with what it skipped.
+        fingerprint: a number that is equal for equal files; used to group and to split items where the source does
+            not give the split of every item.
     """
 
     names: Sequence[str]
@@ -95,7 +95,7 @@ class Items:
 
 
 def build_collection(items: Items, attributes: AttributeSet, validation_fraction: float) -> Collection:
-    """Parses the labels of all declared attributes, skips wrong items, and settles groups and splits.
+    """Parses the labels of all declared attributes, skips bad items, and assigns groups and splits.
 
     Raises:
         ValueError: a column is missing, a split separates a group, or training or validation has no item.
@@ -114,9 +114,9 @@ def build_collection(items: Items, attributes: AttributeSet, validation_fraction
     persons = [[cells[index].strip() for index in good] for cells in columns]
     keys = _undisputed(contents, given)
     if disputed := sum(key != content for key, content in zip(keys, contents, strict=True)):
-        report.notes.append(f"{disputed} items have an equal file on another side, as the source says")
+        report.notes.append(f"{disputed} items have an equal file in another split, as given by the source")
     group = connected_groups([*persons, keys], len(good))
-    # Names depend on where a collection lies, and on what else lies there; contents do not.
+    # Names depend on the folder and on its other files; contents do not.
     identity = identify(contents if any(contents) else names[good].tolist())
     split = assign_splits(names[good], identity, given, group, validation_fraction, report.origin)
     report.count_labels(attributes, labels, split)
@@ -207,14 +207,14 @@ def _parse_splits(items: Items, wrong: dict[int, str]) -> np.ndarray:
 
 
 def _contents(items: Items, good: np.ndarray, given: np.ndarray) -> list[str]:
-    """Texts that are equal for equal files; empty where the source says every split, so that none has to be read."""
+    """Texts that are equal for equal files; empty where the source gives every split, so that no file is read."""
     if items.fingerprint is None or (given != "").all():
         return [""] * len(good)
     return [str(items.fingerprint(int(index))) for index in good]
 
 
 def _undisputed(contents: Sequence[str], given: np.ndarray) -> list[str]:
-    """Group keys of equal files, but for those that the source itself has put on different sides."""
+    """Group keys of equal files, except those that the source itself puts in different splits."""
     sides: dict[str, set[str]] = {}
     for content, split in zip(contents, given, strict=True):
         sides.setdefault(content, set()).update({split} - {""})

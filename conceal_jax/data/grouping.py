@@ -1,4 +1,4 @@
-"""Groups of items that belong together (duplicates, one person's pictures), and splits that never divide one."""
+"""Groups of items (duplicates, one person's pictures), and splits that never divide a group."""
 
 import hashlib
 import os
@@ -42,9 +42,9 @@ def connected_groups(keys: Sequence[Sequence[str]], count: int) -> np.ndarray:
     items, nodes, next_node = [], [], count
     for key in keys:
         values = np.asarray(key, str)
-        told = np.flatnonzero(values != "")
-        unique, codes = np.unique(values[told], return_inverse=True)
-        items.append(told)
+        given = np.flatnonzero(values != "")
+        unique, codes = np.unique(values[given], return_inverse=True)
+        items.append(given)
         nodes.append(codes + next_node)
         next_node += len(unique)
     rows, columns = (np.concatenate([np.empty(0, np.int64), *parts]) for parts in (items, nodes))
@@ -107,15 +107,15 @@ def assign_splits(
 
 def _splits_of_groups(names: np.ndarray, given: np.ndarray, group: np.ndarray) -> dict[int, str]:
     """The given split of each group that has one."""
-    teller: dict[int, int] = {}
+    first: dict[int, int] = {}
     for index in np.flatnonzero(given != "").tolist():
-        other = teller.setdefault(int(group[index]), index)
+        other = first.setdefault(int(group[index]), index)
         if given[other] != given[index]:
             raise ValueError(
                 f"the split separates a group: {names[other]} is in {given[other]}, {names[index]} in {given[index]}, "
                 "but they are duplicates or one person; put them on one side"
             )
-    return {number: given[index] for number, index in teller.items()}
+    return {number: given[index] for number, index in first.items()}
 
 
 def _number(content: bytes) -> int:

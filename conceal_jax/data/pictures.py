@@ -1,4 +1,4 @@
-"""From encoded files to square uint8 RGB arrays; the one decoder of every data path."""
+"""Decodes picture files to square uint8 RGB arrays; the one decoder of every data path."""
 
 import io
 import struct
@@ -33,11 +33,11 @@ _DECODER_ERRORS = (
     struct.error,
     zlib.error,
 )
-"""What Pillow's plug-ins are known to raise on damaged files."""
+"""What Pillow's plug-ins raise on damaged files."""
 
 
 class BadPictureError(ValueError):
-    """The bytes are no picture that can be used; the message is the reason."""
+    """A file is not a usable picture; the message is the reason."""
 
 
 def decode_picture(content: bytes, size: int, crop: str) -> np.ndarray:
@@ -58,7 +58,7 @@ def decode_picture(content: bytes, size: int, crop: str) -> np.ndarray:
 
 
 def with_picture(content: bytes, use: Callable[[Image.Image], np.ndarray]) -> np.ndarray:
-    """What a function makes of a file, opened as a picture that is decoded only when its pixels are asked for.
+    """Applies a function to a file opened as a picture, which decodes its pixels only when they are used.
 
     Raises:
         BadPictureError: of `use`, or the file is empty, not a picture, damaged, truncated, or far too large.
@@ -88,7 +88,7 @@ def to_square(picture: Image.Image, size: int, crop: str) -> np.ndarray:
 
 
 def upright(picture: Image.Image) -> Image.Image:
-    """An opened picture as RGB, turned as its camera noted.
+    """An opened picture as RGB, turned by its EXIF orientation.
 
     Raises:
         BadPictureError: it has more than `MAX_PIXELS` pixels.
@@ -108,7 +108,7 @@ def resized(picture: Image.Image, size: int, box: tuple[int, int, int, int] | No
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
     if picture.mode == "F" or (picture.mode == "I" and picture.format != "PNG"):
-        raise BadPictureError("the picture has 32 bits a channel, of a scale it does not tell; save it with 8")
+        raise BadPictureError("the picture has 32 bits a channel, of an unknown scale; save it with 8")
     if picture.mode.startswith("I"):  # 16 bits of grey, which Pillow would clip at 255
         return Image.fromarray((np.asarray(picture) // 257).clip(0, 255).astype(np.uint8)).convert("RGB")
     if picture.has_transparency_data:
@@ -130,7 +130,7 @@ def read_pictures(
 
     Returns:
         uint8 [N, size, size, 3] and bool [N]: False, with a black picture and an entry in the collection's report,
-        where there is none to be had.
+        where it cannot be decoded.
     """
     images = np.zeros((len(indices), size, size, 3), np.uint8)
     valid = np.ones(len(indices), bool)

@@ -1,4 +1,4 @@
-"""What was found, used and skipped in a labelled collection, and why: the run's `data_report.json`."""
+"""The data report: what was found, used and skipped in a collection, and why (`data_report.json`)."""
 
 import dataclasses
 import json
@@ -20,13 +20,13 @@ class BadDataError(ValueError):
 
 @dataclasses.dataclass
 class DataReport:
-    """The account of a collection; readers and decoders add to it, from any thread.
+    """Counts of a collection; sources and decoders add to it, from any thread.
 
     Attributes:
         origin: where the collection comes from, for messages.
-        found: items seen, good or bad.
+        found: items, good or bad.
         skipped: the reason by item name; the first one given stays.
-        notes: what else a reader of the report should know.
+        notes: further remarks.
         missing_labels: how many labelled items lack each attribute.
         splits: items by split, before any picture is decoded.
         classes: of each split and attribute, items by audit group.
@@ -63,7 +63,7 @@ class DataReport:
                 self.classes[part][spec.name] = dict(zip(spec.group_names, sizes.tolist(), strict=True))
 
     def require_mostly_good(self, max_bad_fraction: float) -> None:
-        """Stops a run whose data is worse than its owner expects.
+        """Refuses a collection with too many unusable items.
 
         Raises:
             BadDataError: nothing was found, nothing can be used, or more than this share was skipped.

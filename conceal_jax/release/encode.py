@@ -1,4 +1,8 @@
-"""Pictures to codes and codes to pictures, any number of them, in batches of one compiled shape."""
+"""How a photo becomes a code, and a code a picture: the compiled functions, and batches of one shape.
+
+A photo file is decoded by `photos.read_photo`. `sample_batch` is its way through the model: encoder, posterior, noise,
+code. Users call `Concealer.encode`, which keys the noise by the photo.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -35,13 +39,13 @@ def encode_pictures(
 def encode_posteriors(
     model: VAE, params: PyTree, pictures: np.ndarray, batch_size: int = 256
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The Gaussians that the codes of pictures are drawn from.
+    """The Gaussian posteriors that the codes of pictures are sampled from.
 
     Args:
         model, params, pictures, batch_size: as for `encode_pictures`.
 
     Returns:
-        Mean and standard deviation, float32 [N, latent_dim] each. The mean tells far more than a sample: it is for
+        Mean and standard deviation, float32 [N, latent_dim] each. The mean leaks far more than a sample: it is for
         audits, not for release.
     """
     both = in_batches(lambda images: _compiled_posterior(model, params, images), (pictures,), batch_size)
@@ -84,7 +88,7 @@ def sample_batch(
     images: UInt8[Array, "batch height width channels"],
     noise: Float[Array, "batch latent"],
 ) -> Float[Array, "batch latent"]:
-    """Codes of one batch with noise that is given."""
+    """Codes of one batch: encodes the pictures and samples their posteriors with the given noise from N(0, I)."""
     codes: Any = model.apply({"params": params}, _posterior(model, params, images), noise, method="sample")
     return codes
 
@@ -118,12 +122,12 @@ _compiled_posterior = jax.jit(_mean_and_deviation, static_argnums=0)
 
 
 def in_batches(function: Callable[..., Array], arrays: tuple[np.ndarray, ...], batch_size: int) -> np.ndarray:
-    """Applies a function of batches to one or more rows; the last batch is padded to the common size and cut again."""
+    """Applies a function of batches to any number of rows; the last batch is padded, and its results are cut."""
     parts: list[np.ndarray] = []
     running: Array | None = None
     for start in range(0, len(arrays[0]), batch_size):
         following = function(*(_padded(array[start : start + batch_size], batch_size) for array in arrays))
-        # Only now, so that one batch is fetched while the device works on the next.
+        # Fetched only now, while the device computes the next batch.
         if running is not None:
             parts.append(np.asarray(running))
         running = following

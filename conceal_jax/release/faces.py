@@ -1,4 +1,4 @@
-"""Where the face is: OpenCV's frontal face detector, which comes with it (extra [faces])."""
+"""Face detection for `--crop=face`: the frontal detector that comes with OpenCV (extra [faces])."""
 
 import threading
 from importlib import import_module
@@ -10,13 +10,13 @@ import numpy as np
 from conceal_jax.data.pictures import BadPictureError
 
 MARGIN = 1.5
-"""The detector marks brows to chin; the square around it is this much wider, so that hair and chin are in it."""
+"""The detector marks brows to chin; the crop is this much wider, so that it holds hair and chin."""
 
 _LONGEST_SIDE = 640
-"""Pixels in which faces are looked for; finer detail costs time and finds patterns that are no faces."""
+"""Pictures are reduced to this before detection: more pixels cost time and give false faces."""
 
 _LEAST_SHARE = 0.08
-"""Faces narrower than this share of the shorter side are taken for bystanders' or patterns."""
+"""Detections narrower than this share of the shorter side are ignored: bystanders and false faces."""
 
 _detectors = threading.local()
 """A detector serves one thread at a time."""
@@ -63,7 +63,7 @@ def _find_faces(picture: np.ndarray) -> list[tuple[float, float, float]]:
 
 
 def require_detector() -> None:
-    """Raises ValueError where there is no detector, before a long piece of work begins."""
+    """Raises ValueError where the detector is missing, before a long job begins."""
     _detector()
 
 
@@ -78,7 +78,7 @@ def _detector() -> Any:
 def _opencv() -> Any:
     try:
         cv2 = import_module("cv2")
-        # From version 5 on it is no longer part of the package.
+        # Version 5 no longer has it.
         if hasattr(cv2, "CascadeClassifier"):
             return cv2
         raise ImportError("this version has no CascadeClassifier")

@@ -1,7 +1,7 @@
 """The noise of codes, keyed by a secret and the photo.
 
-Of m codes of one photo with fresh noise an attacker can take the mean, which tells far more than each of them.
-Noise that is a function of a secret and of the photo's pixels gives a photo one code, however often it is asked for.
+The mean of m codes of one photo with fresh noise leaks far more than each of them. Noise that is a function of a secret
+and of the photo's pixels gives each photo one code, however often it is encoded.
 """
 
 import hashlib
@@ -31,13 +31,13 @@ def check_key(key: object) -> bytes:
 def photo_noise(pictures: np.ndarray, key: bytes, dimension: int) -> np.ndarray:
     """Draws from N(0, I) that are a function of the key and of each picture's pixels.
 
-    The seed is HMAC-SHA256 (RFC 2104) of the pixels, stretched by SHAKE-256 (FIPS 202) to 32 bits a number, which the
-    normal quantile function turns into a draw.
+    The seed is HMAC-SHA256 (RFC 2104) of the pixels, expanded by SHAKE-256 (FIPS 202) to 32 bits a dimension, which the
+    normal quantile function maps to a draw.
 
     Args:
         pictures: uint8 [N, S, S, 3].
         key: the secret.
-        dimension: numbers a picture.
+        dimension: of a code.
 
     Returns:
         float32 [N, dimension].

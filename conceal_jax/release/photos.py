@@ -1,4 +1,7 @@
-"""From anybody's photo files to the squares that a run reads; what would have to be guessed is refused."""
+"""Decodes photo files to the square arrays that the encoder reads; ambiguous photos are refused.
+
+The first step from a photo to its code; the next is `Concealer.encode`.
+"""
 
 import os
 import threading
@@ -14,7 +17,7 @@ from conceal_jax.release.faces import face_box
 Crop = Literal["none", "center", "face"]
 
 MIN_SIDE = 16
-"""Pixels; smaller pictures show no face."""
+"""Side in pixels below which a picture is refused."""
 
 _READABLE_MODES = ("RGB", "RGBA", "RGBX", "L", "LA", "P", "PA", "1")
 
@@ -49,10 +52,10 @@ def read_photo(content: bytes, size: int, crop: Crop) -> np.ndarray:
 def _require_photo(picture: Image.Image) -> None:
     if min(picture.size) < MIN_SIDE:
         raise BadPictureError(f"the picture has {picture.width}x{picture.height} pixels; {MIN_SIDE} a side are needed")
-    # An MPO file is a photo with a second view of it; what every viewer shows is the first.
+    # An MPO file is a photo with a second view of it; every viewer shows the first.
     if getattr(picture, "is_animated", False) and picture.format != "MPO":
         raise BadPictureError("the picture has several frames; save the one that is meant")
-    # Pillow reads 16 bits of colour as 8; only the name of the stored form tells.
+    # Pillow reads 16 bits of colour as 8; only the name of the raw mode shows it.
     if picture.mode.startswith("I") or any(";16" in str(tile[3]) for tile in getattr(picture, "tile", ())):
         raise BadPictureError("the picture has 16 bits a channel; save it with 8, as it is to look")
     if picture.mode not in _READABLE_MODES:

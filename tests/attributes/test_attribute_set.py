@@ -65,7 +65,7 @@ def test_parse_leaves_neutral_what_is_not_asked_for():
         ("age=-3", "age: got -3; it must lie from 0 to 120 years"),
         ("age=old", "give a number from 0 to 120 years"),
         ("age=nan", "it must lie from 0 to 120 years"),
-        ("age=3,age=4", "asked for twice"),
+        ("age=3,age=4", "requested twice"),
     ],
 )
 def test_parse_refuses(text, message):

@@ -94,7 +94,7 @@ def test_what_cannot_be_audited_is_refused(tmp_path, changes, message):
 def test_unknown_kept_attributes_and_nothing_to_hide_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"kept attributes \['hair'\] are not in"):
         read_release(write(tmp_path), kept=["hair"])
-    with pytest.raises(ValueError, match="no attribute that is to be hidden"):
+    with pytest.raises(ValueError, match="no concealed attribute"):
         read_release(write(tmp_path), kept=["gender", "age", "smile", "score"])
 
 

@@ -1,4 +1,4 @@
-"""Scores made probabilities: a temperature fitted on people that the attacker did not learn from."""
+"""Temperature scaling: calibrates an attacker's scores on its validation people."""
 
 import dataclasses
 
@@ -9,37 +9,37 @@ from scipy.special import log_softmax
 from conceal_jax.audit.targets import Target
 
 FLOOR = 1e-3
-"""Share of the prior mixed into every prediction: no attacker is ever certain."""
+"""Share of the prior mixed into every prediction, so that no probability is 0."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-    """Turns an attacker's scores, learned with balanced classes, into log-probabilities.
+    """Turns scores, fitted with balanced classes, into log-probabilities.
 
     Attributes:
-        temperature: by which scores are divided.
-        log_priors: float [classes], the classes' shares among the attacker's people; -inf for a class that none has.
+        temperature: divides the scores.
+        log_priors: float [classes], class shares among the training people; -inf for a class without examples.
     """
 
     temperature: float
     log_priors: np.ndarray
 
     def balanced(self, scores: np.ndarray) -> np.ndarray:
-        """Log-probabilities [N, classes] where all classes that were seen are equally likely beforehand."""
+        """Log-probabilities [N, classes] under equal priors of all classes with examples."""
         return _predict(scores, self.temperature, np.where(np.isfinite(self.log_priors), 0.0, -np.inf))
 
     def natural(self, scores: np.ndarray) -> np.ndarray:
-        """Log-probabilities [N, classes] under the attacker's people's own shares."""
+        """Log-probabilities [N, classes] under the class shares of the training people."""
         return _predict(scores, self.temperature, self.log_priors)
 
 
 def calibrate(scores: np.ndarray, choose: Target, learn: Target) -> Calibration:
-    """The temperature with the least cross-entropy on the people held out (Guo et al. 2017).
+    """The temperature with the least cross-entropy on the validation people (Guo et al. 2017).
 
     Args:
-        scores: float [N, classes] of the people held out.
+        scores: float [N, classes] of the validation people.
         choose: their labels.
-        learn: the labels of the people learned from, which give the priors.
+        learn: the labels of the training people, which give the priors.
     """
     counts = np.bincount(learn.labels[learn.known], minlength=learn.class_count)
     with np.errstate(divide="ignore"):
@@ -57,11 +57,11 @@ def calibrate(scores: np.ndarray, choose: Target, learn: Target) -> Calibration:
 
 
 def _predict(scores: np.ndarray, temperature: float, log_priors: np.ndarray) -> np.ndarray:
-    seen = np.isfinite(log_priors)
-    # A class that was seen may still be scored minus infinity; it is unlikely, not impossible.
+    present = np.isfinite(log_priors)
+    # A class with examples may still be scored minus infinity; it is unlikely, not impossible.
     finite = np.where(np.isfinite(scores), scores, np.nanmin(np.where(np.isfinite(scores), scores, np.nan)) - 10.0)
-    certain = log_softmax(finite[:, seen] / temperature + log_priors[seen], axis=1)
-    prior = log_softmax(log_priors[seen])
+    certain = log_softmax(finite[:, present] / temperature + log_priors[present], axis=1)
+    prior = log_softmax(log_priors[present])
     predicted = np.full(scores.shape, -np.inf)
-    predicted[:, seen] = np.logaddexp(np.log1p(-FLOOR) + certain, np.log(FLOOR) + prior)
+    predicted[:, present] = np.logaddexp(np.log1p(-FLOOR) + certain, np.log(FLOOR) + prior)
     return predicted

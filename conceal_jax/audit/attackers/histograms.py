@@ -1,4 +1,4 @@
-"""The attacker on the distribution of single numbers of a code, whatever its shape."""
+"""Naive Bayes on histograms of the code's dimensions, whatever the shape of their distributions."""
 
 import dataclasses
 
@@ -13,68 +13,68 @@ BINS = 20
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _NaiveBayes:
-    """Adds up what the histograms of some axes tell of each class.
+    """Sums the log-odds of the bins of some dimensions.
 
     Attributes:
-        axes: int [k].
-        log_odds: float32 [k, BINS, classes], log p(bin | class) - log p(bin); -inf for a class never learned.
+        axes: int [k], the dimensions.
+        log_odds: float32 [k, BINS, classes], log p(bin | class) - log p(bin); -inf for a class without examples.
     """
 
     axes: np.ndarray
     log_odds: np.ndarray
 
-    def answer(self, bins: np.ndarray) -> np.ndarray:
+    def predict(self, bins: np.ndarray) -> np.ndarray:
         each = [odds[bins[:, axis]] for axis, odds in zip(self.axes, self.log_odds, strict=True)]
         return np.sum(each, axis=0)
 
 
 class HistogramAttacker:
-    """Naive Bayes on histograms with bins of equal people, of the axes on which the classes differ most.
+    """Naive Bayes on quantile histograms of the dimensions on which the classes differ most.
 
-    Axes are ranked by the mutual information of bin and class; how many of the first are used is chosen. It finds leaks
-    in one number that neither shift it nor show in its low moments. Values are left unanswered.
+    Dimensions are ranked by the mutual information of bin and class; the number kept is tuned. It finds leaks in one
+    dimension that change neither its mean nor its low moments. Values are left unanswered.
     """
 
     name = "histograms"
     counts = (1, 2, 4, 8, 16, 32, 64)
 
     def fit(self, learn: Examples, choose: Examples) -> "HistogramAttacker":
-        """Counts on `learn`; how many axes each target needs is the best on `choose`."""
+        """Counts on `learn`; the number of dimensions of each target is tuned on `choose`."""
         self._edges = np.quantile(learn.inputs, np.arange(1, BINS) / BINS, axis=0)
-        learned, judged = self._bins(learn.inputs), self._bins(choose.inputs)
+        learned, validation = self._bins(learn.inputs), self._bins(choose.inputs)
         self._models = {}
         for name in answerable(learn, choose):
             target = learn.targets[name]
             if target.class_count:
                 models = _models(learned, target, self.counts)
-                self._models[name] = best({model: model.answer(judged) for model in models}, choose.targets[name])
+                self._models[name] = best({model: model.predict(validation) for model in models}, choose.targets[name])
         return self
 
     def predict(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
         """By class target: scores [N, classes]."""
         bins = self._bins(inputs)
-        return {name: model.answer(bins) for name, model in self._models.items()}
+        return {name: model.predict(bins) for name, model in self._models.items()}
 
     def _bins(self, inputs: np.ndarray) -> np.ndarray:
         """int [N, L], from 0 to BINS - 1."""
         columns = zip(self._edges.T, inputs.T, strict=True)
-        return np.stack([np.searchsorted(edges, numbers, side="right") for edges, numbers in columns], axis=1)
+        return np.stack([np.searchsorted(edges, values, side="right") for edges, values in columns], axis=1)
 
 
 def _models(bins: np.ndarray, target: Target, counts: tuple[int, ...]) -> list[_NaiveBayes]:
-    """A model for each number of the first axes."""
+    """One model for each number of dimensions kept."""
     shares = np.stack([_class_shares(column, target) for column in bins.T])
-    # Of classes that count the same, whatever their sizes.
+    # Classes weigh the same, whatever their sizes.
     everyone = np.nanmean(shares, axis=2, keepdims=True)
     log_odds = np.log(shares / everyone)
-    told = np.nansum(shares * log_odds, axis=(1, 2))
-    order = np.argsort(-told)
+    information = np.nansum(shares * log_odds, axis=(1, 2))
+    order = np.argsort(-information)
     log_odds = np.where(np.isnan(log_odds), -np.inf, log_odds).astype(np.float32)
     return [_NaiveBayes(order[:count], log_odds[order[:count]]) for count in counts if count <= len(order)]
 
 
 def _class_shares(bins: np.ndarray, target: Target) -> np.ndarray:
-    """float64 [BINS, classes]: p(bin | class), with one person more spread over the bins; NaN for a class of nobody."""
+    """float64 [BINS, classes]: p(bin | class), smoothed by one person spread over the bins; NaN for an empty class."""
     known = target.known
     cells = bins[known] * target.class_count + target.labels[known]
     counts = np.bincount(cells, minlength=BINS * target.class_count).reshape(BINS, -1)

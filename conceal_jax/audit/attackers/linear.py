@@ -18,17 +18,17 @@ STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LinearModel:
-    """Answers `inputs @ weights + bias`.
+    """Predicts `inputs @ weights + bias`.
 
     Attributes:
         weights: float [L, classes], or [L] for a value.
-        bias: float [classes], minus infinity for a class never learned, or a number.
+        bias: float [classes], minus infinity for a class without examples, or a scalar.
     """
 
     weights: np.ndarray
     bias: np.ndarray
 
-    def answer(self, inputs: np.ndarray) -> np.ndarray:
+    def predict(self, inputs: np.ndarray) -> np.ndarray:
         """Scores [N, classes], or values [N], for inputs [N, L]."""
         return inputs @ self.weights + self.bias
 
@@ -51,9 +51,9 @@ def linear_models(inputs: np.ndarray, target: Target, strengths: Sequence[float]
 
 
 def _logistic_models(inputs: np.ndarray, target: Target, strengths: Sequence[float]) -> Iterator[LinearModel]:
-    """Solutions by L-BFGS, each of which is where the search for the next begins.
+    """Solutions by L-BFGS, each started at the one before.
 
-    Not scikit-learn's class, which took ten times as long with many classes.
+    Not scikit-learn's class, which takes ten times as long with many classes.
     """
     classes, labels = np.unique(target.labels, return_inverse=True)
     weights = balanced_weights(target) / len(labels)
@@ -89,16 +89,16 @@ class LinearAttacker:
     name = "linear"
 
     def fit(self, learn: Examples, choose: Examples) -> "LinearAttacker":
-        """Learns on `learn`; each target's penalty is the best on `choose`."""
+        """Fits `learn`; each target's penalty is tuned on `choose`."""
         self._scaler = Whitening().fit(learn.inputs)
-        learned, judged = self._scaler.transform(learn.inputs), self._scaler.transform(choose.inputs)
+        learned, validation = self._scaler.transform(learn.inputs), self._scaler.transform(choose.inputs)
         self._models = {}
         for name in answerable(learn, choose):
             models = linear_models(learned, learn.targets[name], STRENGTHS)
-            self._models[name] = min(models, key=lambda model: loss(model.answer(judged), choose.targets[name]))
+            self._models[name] = min(models, key=lambda model: loss(model.predict(validation), choose.targets[name]))
         return self
 
     def predict(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
         """By target: scores [N, classes], or values [N]."""
         whitened = self._scaler.transform(inputs)
-        return {name: model.answer(whitened) for name, model in self._models.items()}
+        return {name: model.predict(whitened) for name, model in self._models.items()}

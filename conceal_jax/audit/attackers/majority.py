@@ -8,22 +8,22 @@ from conceal_jax.audit.targets import Target
 
 
 class MajorityAttacker:
-    """Looks at nothing: guesses the most common class, or the mean value."""
+    """Ignores its inputs: predicts the most frequent class, or the mean value."""
 
     name = "majority"
 
     def fit(self, learn: Examples, choose: Examples) -> "MajorityAttacker":
-        """Counts the labels of `learn`; there is nothing to choose."""
-        self._answers = {name: _constant(learn.targets[name]) for name in answerable(learn, choose)}
+        """Counts the labels of `learn`; `choose` is unused."""
+        self._constants = {name: _constant(learn.targets[name]) for name in answerable(learn, choose)}
         return self
 
     def predict(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
         """By target: the same scores [N, classes], or the same value [N], for everyone."""
-        return {name: np.repeat(answer[None], len(inputs), axis=0) for name, answer in self._answers.items()}
+        return {name: np.repeat(answer[None], len(inputs), axis=0) for name, answer in self._constants.items()}
 
 
 def _constant(target: Target) -> np.ndarray:
-    """Log frequencies [classes], minus infinity for a class never seen; or the mean."""
+    """Log frequencies [classes], minus infinity for a class without examples; or the mean."""
     labels = target.labels[target.known]
     if not target.class_count:
         return np.asarray(labels.mean(dtype=np.float64))

@@ -1,4 +1,4 @@
-"""The white-box attacker: it has the encoder, and so the distribution that each learned person's code came from."""
+"""White-box attacker: Bayes' rule with mixtures of the posteriors that the encoder gives for the training people."""
 
 from collections.abc import Sequence
 
@@ -9,34 +9,34 @@ from conceal_jax.audit.examples import Examples, Posterior
 from conceal_jax.audit.targets import Target
 
 LEAST_WEIGHT = 1e-30
-"""Keeps the logarithm finite where nobody of a class could have had the code."""
-NOBODY = -1
+"""Keeps the logarithm finite where no one of a class could have the code."""
+NOT_STORED = -1
 
 
 class MixtureAttacker:
     """Bayes' rule with each class a mixture of its people's posteriors: p(z | c) = mean of N(z; mean, (s std)^2).
 
-    With s = 1 and endless people to learn from it is the best possible attacker. With few, codes of people it does not
-    know lie between the posteriors of those it knows, and broader ones (s > 1, chosen) generalise. Classes weigh the
+    With s = 1 and infinitely many training people it is the best possible attacker. With few, new codes lie between
+    the posteriors, and broader ones (s > 1, tuned) generalise. Classes weigh the
     same whatever their sizes; values are the people's mean, weighted by the density of each.
 
     Args:
-        seed: of the choice of learned people that judge the broadening.
+        seed: of the choice of training people that the broadening is tuned on.
     """
 
     name = "mixture"
     broadenings = (8.0, 5.6, 4.0, 2.8, 2.0, 1.4, 1.0)
-    judges = 2000
+    tuned_on = 2000
     people_at_once = 512
 
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed
 
     def fit(self, learn: Examples, choose: Examples) -> "MixtureAttacker":
-        """Remembers the posteriors of `learn`.
+        """Stores the posteriors of `learn`.
 
-        The broadening of each target is the best on `choose` and on some of `learn` together; a learned person's own
-        posterior is left out when the person's own code is judged.
+        The broadening of each target is tuned on `choose` and on some of `learn` together; for these, the person's own
+        posterior is left out.
 
         Raises:
             ValueError: the posteriors of `learn` are not known.
@@ -52,42 +52,44 @@ class MixtureAttacker:
             )
         self._posterior = learn.posterior
         self._targets = {name: learn.targets[name] for name in answerable(learn, choose)}
-        judges = np.random.default_rng(self._seed).permutation(len(learn))[: self.judges]
-        own = np.concatenate([judges, np.full(len(choose), NOBODY)])
-        questions = [(name, broadening) for name in self._targets for broadening in self.broadenings]
-        answers = self._answers(np.concatenate([learn.inputs[judges], choose.inputs]), own, questions)
+        tuning = np.random.default_rng(self._seed).permutation(len(learn))[: self.tuned_on]
+        own = np.concatenate([tuning, np.full(len(choose), NOT_STORED)])
+        pairs = [(name, broadening) for name in self._targets for broadening in self.broadenings]
+        answers = self._answers(np.concatenate([learn.inputs[tuning], choose.inputs]), own, pairs)
         self._broadenings = {}
         for name, target in self._targets.items():
-            labels = np.concatenate([target.labels[judges], choose.targets[name].labels])
+            labels = np.concatenate([target.labels[tuning], choose.targets[name].labels])
             candidates = {broadening: answers[name, broadening] for broadening in self.broadenings}
             self._broadenings[name] = best(candidates, Target(labels, target.class_count))
         return self
 
     def predict(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
         """By target: log densities of the code [N, classes], but for a term common to the classes; or values [N]."""
-        questions = list(self._broadenings.items())
-        answers = self._answers(inputs, np.full(len(inputs), NOBODY), questions)
+        pairs = list(self._broadenings.items())
+        answers = self._answers(inputs, np.full(len(inputs), NOT_STORED), pairs)
         return {name: answer for (name, _), answer in answers.items()}
 
     def _answers(
-        self, inputs: np.ndarray, own: np.ndarray, questions: Sequence[tuple[str, float]]
+        self, inputs: np.ndarray, own: np.ndarray, pairs: Sequence[tuple[str, float]]
     ) -> dict[tuple[str, float], np.ndarray]:
-        """What is answered about each target with each broadening that `questions` pair with it.
+        """Predictions of each target with each broadening of `pairs`.
 
         Args:
-            own: int [N], which of the learned people each code is of, to be left out; or NOBODY.
+            inputs: float32 [N, L].
+            own: int [N], the training person that each code is of, to be left out; or NOT_STORED.
+            pairs: of target and broadening.
         """
-        parts: dict[tuple[str, float], list[np.ndarray]] = {question: [] for question in questions}
+        parts: dict[tuple[str, float], list[np.ndarray]] = {pair: [] for pair in pairs}
         for start in range(0, len(inputs), self.people_at_once):
             left_out = own[start : start + self.people_at_once]
             distances = squared_distances(inputs[start : start + self.people_at_once], self._posterior)
-            learned = np.flatnonzero(left_out != NOBODY)
+            learned = np.flatnonzero(left_out != NOT_STORED)
             distances[learned, left_out[learned]] = np.inf
-            for broadening in sorted({broadening for _, broadening in questions}):
+            for broadening in sorted({broadening for _, broadening in pairs}):
                 weights = _weights(distances, self._posterior, broadening)
-                for name in [name for name, other in questions if other == broadening]:
+                for name in [name for name, other in pairs if other == broadening]:
                     parts[name, broadening].append(_answer(weights, self._targets[name], left_out))
-        return {question: np.concatenate(part) for question, part in parts.items()}
+        return {pair: np.concatenate(part) for pair, part in parts.items()}
 
 
 def squared_distances(inputs: np.ndarray, posterior: Posterior) -> np.ndarray:
@@ -106,10 +108,10 @@ def _weights(distances: np.ndarray, posterior: Posterior, broadening: float) -> 
 
 
 def _answer(weights: np.ndarray, target: Target, left_out: np.ndarray) -> np.ndarray:
-    """Log of the mean weight of each class's people [N, classes], minus infinity for a class never seen.
+    """Log of the mean weight of each class's people [N, classes], minus infinity for a class without examples.
 
-    Or the weighted mean [N] of their values. Among `left_out` int [N] are people whose weight is zero and who do not
-    count in the mean, or NOBODY.
+    For a value, the weighted mean [N]. `left_out` int [N] are people with weight zero that do not count in the mean, or
+    NOT_STORED.
     """
     known = target.known
     if not target.class_count:
@@ -117,6 +119,6 @@ def _answer(weights: np.ndarray, target: Target, left_out: np.ndarray) -> np.nda
         mean = target.labels[known].mean(dtype=np.float64)
         return (weights @ values + LEAST_WEIGHT * mean) / (weights @ known.astype(np.float32) + LEAST_WEIGHT)
     members = (target.labels[:, None] == np.arange(target.class_count)).astype(np.float32)
-    counts = np.where((left_out != NOBODY)[:, None], members.sum(axis=0) - members[left_out], members.sum(axis=0))
+    counts = np.where((left_out != NOT_STORED)[:, None], members.sum(axis=0) - members[left_out], members.sum(axis=0))
     logs = np.log(weights @ members / np.maximum(counts, 1) + LEAST_WEIGHT)
     return np.where(members.any(axis=0), logs, -np.inf)

@@ -1,4 +1,7 @@
-"""An attacker that looks at moments: it finds leaks for which networks need far more people."""
+"""Attacker on moments: feature selection over many moments of a code, then a linear model on the best of them.
+
+It finds leaks for which networks need far more people.
+"""
 
 import dataclasses
 import itertools
@@ -16,9 +19,9 @@ from conceal_jax.audit.targets import Target
 DEGREE = 6
 COSINES = 8
 TAIL = 5e-4
-"""Share of the people beyond each end, to which a number of the code is clipped: high powers bear no outliers."""
+"""Share of the people beyond each limit that a dimension is clipped to, as high powers amplify outliers."""
 TAIL_PEOPLE = 3
-"""The least number of them."""
+"""The least number of people beyond each limit."""
 PAIRED_AXES = 512
 TRIPLED_AXES = 64
 MOMENTS_AT_ONCE = 256
@@ -34,7 +37,7 @@ def orthonormal_polynomials(axes: np.ndarray) -> np.ndarray:
 
     Returns:
         float64 [L, 7, 7], by column the coefficients in Hermite polynomials; zeros where there are fewer different
-        numbers than would determine a polynomial.
+        values than determine a polynomial.
     """
     triangles = np.linalg.qr(_hermite(axes) / np.sqrt(len(axes)), mode="r")
     lengths = np.diagonal(triangles, axis1=1, axis2=2)
@@ -44,10 +47,11 @@ def orthonormal_polynomials(axes: np.ndarray) -> np.ndarray:
 
 
 def ranks(inputs: np.ndarray, learned: np.ndarray) -> np.ndarray:
-    """Share of the learned people below each number, ties half: float64 [L, N], for inputs [N, L].
+    """Share of the training people below each value, ties counted half: float64 [L, N], for inputs [N, L].
 
     Args:
-        learned: [M, L], every column sorted.
+        inputs: [N, L].
+        learned: [M, L], training people, every column sorted.
     """
     columns = list(zip(inputs.T, learned.T, strict=True))
     sides = [[np.searchsorted(column, numbers, side) for numbers, column in columns] for side in ("left", "right")]
@@ -57,8 +61,8 @@ def ranks(inputs: np.ndarray, learned: np.ndarray) -> np.ndarray:
 def moment_basis(axes: np.ndarray, polynomials: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """What moments are made of: the constant 1, every axis, its sign, and other functions of one axis or of all.
 
-    The others are the polynomials of degree 2 to 6, the cosines of 1 to 8 half turns times the rank (they see the shape
-    of an axis wherever most people are, the polynomials in its tails), the absolute value and its logarithm, axis by
+    The others are the polynomials of degree 2 to 6, the cosines of 1 to 8 half turns times the rank (they describe
+    an axis where most people are, the polynomials its tails), the absolute value and its logarithm, axis by
     axis; and the squared norm and its logarithm.
 
     Args:
@@ -84,7 +88,7 @@ def _hermite(axes: np.ndarray) -> np.ndarray:
 
 
 def moment_factors(axis_count: int) -> np.ndarray:
-    """Which moments are looked at: int [M, 3], the rows of `moment_basis` of which each is the product.
+    """The moments that are ranked: int [M, 3], the rows of `moment_basis` of which each is the product.
 
     They are all of the rows themselves, and of each two of the first 512 axes the product and that of the signs.
     """
@@ -108,10 +112,10 @@ def moments(basis: np.ndarray, factors: np.ndarray) -> np.ndarray:
 
 
 def associations(features: np.ndarray, targets: Sequence[Target]) -> np.ndarray:
-    """How much each feature has to do with each target, from 0 to 1.
+    """Association of each feature with each target, from 0 to 1.
 
     It is the share of the feature's variance between the classes (eta squared, which ranks like the F of an analysis of
-    variance), or the squared correlation with the value, among the people whose label is known.
+    variance), or the squared correlation with the value, among the people with a known label.
 
     Args:
         features: float32 [M, N].
@@ -139,9 +143,9 @@ def sign_associations(signs: np.ndarray, targets: Sequence[Target]) -> np.ndarra
     """
     directions = [_directions(target) for target in targets]
     known = np.stack([target.known for target in targets], axis=1).astype(np.float32)
-    seen = signs @ np.concatenate([known / np.sqrt(known.sum(axis=0)), *directions], axis=1)
+    projected = signs @ np.concatenate([known / np.sqrt(known.sum(axis=0)), *directions], axis=1)
     ends = np.cumsum([len(targets), *(each.shape[1] for each in directions)])[:-1]
-    means, *explained = np.split(np.square(seen), ends, axis=1)
+    means, *explained = np.split(np.square(projected), ends, axis=1)
     return (np.stack([each.sum(axis=1) for each in explained]) - means.T) / known.sum(axis=0)[:, None]
 
 
@@ -165,12 +169,12 @@ class _MomentsModel:
     deviations: np.ndarray
     model: LinearModel
 
-    def answer(self, basis: np.ndarray) -> np.ndarray:
-        return self.model.answer(((moments(basis, self.factors) - self.means) / self.deviations).T)
+    def predict(self, basis: np.ndarray) -> np.ndarray:
+        return self.model.predict(((moments(basis, self.factors) - self.means) / self.deviations).T)
 
 
 def _ranked(basis: np.ndarray, axis_count: int, targets: Sequence[Target]) -> tuple[np.ndarray, np.ndarray]:
-    """All moments int [M, 3], and what each has to do with each target, float32 [targets, M]."""
+    """All moments int [M, 3], and its association with each target, float32 [targets, M]."""
     factors, shares = [], []
     for every, associate in ((moment_factors(axis_count), associations), (sign_triples(axis_count), sign_associations)):
         for chunk in np.array_split(every, -(-len(every) // MOMENTS_AT_ONCE)) if len(every) else ():
@@ -180,10 +184,9 @@ def _ranked(basis: np.ndarray, axis_count: int, targets: Sequence[Target]) -> tu
 
 
 class MomentsAttacker:
-    """A linear attacker on the few moments of the code that have most to do with a target.
+    """A linear model on the moments of the code that are most associated with a target.
 
-    All moments of `moment_factors` and `sign_triples` are ranked by `associations`; how many of the first are used is
-    chosen.
+    All moments of `moment_factors` and `sign_triples` are ranked by `associations`; the number kept is tuned.
     """
 
     name = "moments"
@@ -191,25 +194,25 @@ class MomentsAttacker:
     strength = 1e-2
 
     def fit(self, learn: Examples, choose: Examples) -> "MomentsAttacker":
-        """Ranks and learns on `learn`; how many moments each target needs is the best on `choose`."""
+        """Ranks moments and fits on `learn`; the number of moments of each target is tuned on `choose`."""
         tail = max(TAIL, TAIL_PEOPLE / len(learn))
         self._limits = np.quantile(learn.inputs, [tail, 1 - tail], axis=0)
         self._scaler = StandardScaler().fit(np.clip(learn.inputs, *self._limits))
         self._sorted = np.sort(learn.inputs, axis=0)
         self._polynomials = orthonormal_polynomials(self._axes(learn.inputs))
-        learned, judged = self._basis(learn.inputs), self._basis(choose.inputs)
+        learned, validation = self._basis(learn.inputs), self._basis(choose.inputs)
         names = answerable(learn, choose)
         factors, shares = _ranked(learned, learn.inputs.shape[1], [learn.targets[name] for name in names])
         self._models = {}
         for name, share in zip(names, shares, strict=True):
             models = self._models_on(learned, factors[np.argsort(-share)[: self.counts[-1]]], learn.targets[name])
-            self._models[name] = best({model: model.answer(judged) for model in models}, choose.targets[name])
+            self._models[name] = best({model: model.predict(validation) for model in models}, choose.targets[name])
         return self
 
     def predict(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
         """By target: scores [N, classes], or values [N]."""
         basis = self._basis(inputs)
-        return {name: model.answer(basis) for name, model in self._models.items()}
+        return {name: model.predict(basis) for name, model in self._models.items()}
 
     def _basis(self, inputs: np.ndarray) -> np.ndarray:
         return moment_basis(self._axes(inputs), self._polynomials, ranks(inputs, self._sorted))
@@ -218,7 +221,7 @@ class MomentsAttacker:
         return self._scaler.transform(np.clip(inputs, *self._limits)).astype(np.float32)
 
     def _models_on(self, basis: np.ndarray, ranked: np.ndarray, target: Target) -> list[_MomentsModel]:
-        """A model for each number of the first among the `ranked` moments."""
+        """One model for each number of `ranked` moments kept."""
         features = moments(basis, ranked)
         means, deviations = features.mean(axis=1, keepdims=True), features.std(axis=1, keepdims=True)
         deviations = np.where(deviations > 0, deviations, 1)

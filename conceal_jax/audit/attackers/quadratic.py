@@ -1,4 +1,4 @@
-"""The attacker on variances and correlations in directions that no axis shows."""
+"""Low-rank quadratic discriminant analysis: class differences of variances and correlations in any direction."""
 
 import dataclasses
 
@@ -19,7 +19,7 @@ class _Form:
 
     Attributes:
         directions: float32 [L, classes * rank].
-        means, deviations: float32 [classes * rank], of the squares among the people learned from.
+        means, deviations: float32 [classes * rank], of the squares among the training people.
     """
 
     directions: np.ndarray
@@ -27,17 +27,17 @@ class _Form:
     deviations: np.ndarray
     model: LinearModel
 
-    def answer(self, whitened: np.ndarray) -> np.ndarray:
-        return self.model.answer((np.square(whitened @ self.directions) - self.means) / self.deviations)
+    def predict(self, whitened: np.ndarray) -> np.ndarray:
+        return self.model.predict((np.square(whitened @ self.directions) - self.means) / self.deviations)
 
 
 class QuadraticAttacker:
     """Quadratic discriminant analysis of low rank.
 
-    How the second moments of a class differ from everyone's is a symmetric matrix. What it owes to chance lies below an
-    edge that grows with the dimension, while a true difference in few directions stands out (Baik, Ben Arous and Peche
-    2005): the directions with the largest eigenvalues are kept, as many as do best on the people held out. A value's
-    "class" is all people, weighted by it.
+    A class's second moments minus everyone's are a symmetric matrix. Its noise eigenvalues lie below an edge that grows
+    with the dimension, and a true difference in few directions exceeds it (Baik, Ben Arous and Peche 2005): the
+    directions with the largest eigenvalues are kept, their number tuned. For a value, the "class" is all people,
+    weighted by it.
     """
 
     name = "quadratic"
@@ -45,21 +45,21 @@ class QuadraticAttacker:
     strengths = (1e-3, 1e-1)
 
     def fit(self, learn: Examples, choose: Examples) -> "QuadraticAttacker":
-        """Learns on `learn`; ranks and penalties are the best on `choose`."""
+        """Fits `learn`; ranks and penalties are tuned on `choose`."""
         self._whitening = Whitening().fit(learn.inputs)
-        learned, judged = self._whiten(learn.inputs), self._whiten(choose.inputs)
+        learned, validation = self._whiten(learn.inputs), self._whiten(choose.inputs)
         self._forms = {}
         for name in answerable(learn, choose):
             target = learn.targets[name]
             if target.class_count <= MAX_CLASSES:
                 forms = self._forms_of(learned, target)
-                self._forms[name] = best({form: form.answer(judged) for form in forms}, choose.targets[name])
+                self._forms[name] = best({form: form.predict(validation) for form in forms}, choose.targets[name])
         return self
 
     def predict(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
         """By target of up to 20 classes: scores [N, classes], or values [N]."""
         whitened = self._whiten(inputs)
-        return {name: form.answer(whitened) for name, form in self._forms.items()}
+        return {name: form.predict(whitened) for name, form in self._forms.items()}
 
     def _whiten(self, inputs: np.ndarray) -> np.ndarray:
         return self._whitening.transform(inputs).astype(np.float32)

@@ -13,13 +13,13 @@ Candidate = TypeVar("Candidate")
 
 
 def answerable(learn: Examples, choose: Examples) -> list[str]:
-    """Names of the targets that can be learned: with two labels to tell apart, and somebody to choose on."""
+    """Names of the targets that can be learned: with two training labels that differ, and validation people."""
     return [name for name, target in learn.targets.items() if _answerable(target, choose.targets[name])]
 
 
 def _answerable(learn: Target, choose: Target) -> bool:
-    learned, judged = np.unique(learn.labels[learn.known]), choose.labels[choose.known]
-    return len(learned) > 1 and bool(np.isin(judged, learned).any() if learn.class_count else len(judged))
+    learned, rows = np.unique(learn.labels[learn.known]), choose.labels[choose.known]
+    return len(learned) > 1 and bool(np.isin(rows, learned).any() if learn.class_count else len(rows))
 
 
 def balanced_weights(target: Target) -> np.ndarray:
@@ -32,34 +32,34 @@ def balanced_weights(target: Target) -> np.ndarray:
     return np.where(known, known.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1)[labels]), 0.0)
 
 
-def loss(answers: np.ndarray, target: Target) -> float:
-    """How badly known labels are answered: balanced log loss in nats, or mean squared error.
+def loss(predictions: np.ndarray, target: Target) -> float:
+    """Validation loss: balanced log loss in nats, or mean squared error, over the known labels.
 
-    People of a class that was never learned (score minus infinity) are not judged: no choice can help them. Infinite
-    where nobody is left to judge.
+    People of a class without training examples (score minus infinity) are left out: no choice can help them. Infinite
+    where no people are left.
 
     Args:
-        answers: scores float [N, classes], of which the softmax is taken, or values float [N].
+        predictions: scores float [N, classes], of which the softmax is taken, or values float [N].
     """
-    judged = np.flatnonzero(target.known)
+    rows = np.flatnonzero(target.known)
     if target.class_count:
-        judged = judged[np.isfinite(answers[judged, target.labels[judged]])]
-    if not len(judged):
+        rows = rows[np.isfinite(predictions[rows, target.labels[rows]])]
+    if not len(rows):
         return np.inf
     if not target.class_count:
-        return float(np.mean(np.square(answers[judged] - target.labels[judged])))
-    weights = balanced_weights(target.take(judged))
-    log_likelihoods = log_softmax(answers[judged], axis=1)[np.arange(len(judged)), target.labels[judged]]
+        return float(np.mean(np.square(predictions[rows] - target.labels[rows])))
+    weights = balanced_weights(target.take(rows))
+    log_likelihoods = log_softmax(predictions[rows], axis=1)[np.arange(len(rows)), target.labels[rows]]
     return float(-np.average(log_likelihoods, weights=weights))
 
 
-def best(answers: Mapping[Candidate, np.ndarray], target: Target) -> Candidate:
-    """The candidate whose answers have the least loss; the first of equals."""
-    return min(answers, key=lambda candidate: loss(answers[candidate], target))
+def best(predictions: Mapping[Candidate, np.ndarray], target: Target) -> Candidate:
+    """The candidate with the least validation loss; the first of equals."""
+    return min(predictions, key=lambda candidate: loss(predictions[candidate], target))
 
 
 def all_classes(scores: np.ndarray, classes: np.ndarray, class_count: int) -> np.ndarray:
-    """Scores [N, learned classes] as [N, class_count], minus infinity for the classes that were never learned."""
+    """Scores [N, learned classes] as [N, class_count], minus infinity for classes without training examples."""
     complete = np.full((len(scores), class_count), -np.inf)
     complete[:, classes] = scores
     return complete

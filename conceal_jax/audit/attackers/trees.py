@@ -48,21 +48,21 @@ class BoostedTreesAttacker:
         return {name: self._answer(model, inputs, self._class_counts[name]) for name, model in self._models.items()}
 
     def _grown(self, learn: Examples, choose: Examples, name: str) -> Any:
-        target, judge = learn.targets[name], choose.targets[name]
+        target, validation = learn.targets[name], choose.targets[name]
         kind = HistGradientBoostingClassifier if target.class_count else HistGradientBoostingRegressor
         model = kind(
             **self.settings, early_stopping=True, n_iter_no_change=self.patience, tol=0.0, random_state=self._seed
         )
-        judged = judge.known
+        rows = validation.known
         if target.class_count:
-            judged = judged & np.isin(judge.labels, target.labels[target.known])
+            rows = rows & np.isin(validation.labels, target.labels[target.known])
         return model.fit(
             learn.inputs[target.known],
             target.labels[target.known],
             balanced_weights(target)[target.known],
-            X_val=choose.inputs[judged],
-            y_val=judge.labels[judged],
-            sample_weight_val=balanced_weights(judge.take(judged.nonzero()[0])),
+            X_val=choose.inputs[rows],
+            y_val=validation.labels[rows],
+            sample_weight_val=balanced_weights(validation.take(rows.nonzero()[0])),
         )
 
     @staticmethod
@@ -83,7 +83,7 @@ class DecisionTreeAttacker:
         self._seed = seed
 
     def fit(self, learn: Examples, choose: Examples) -> "DecisionTreeAttacker":
-        """Grows trees on `learn` and takes the best on `choose`."""
+        """Fits trees to `learn`; the best on `choose` is kept."""
         self._counts = {name: target.class_count for name, target in learn.targets.items()}
         self._trees = {
             name: self._best(learn, choose, name) for name in answerable(learn, choose) if self._counts[name]
@@ -95,14 +95,14 @@ class DecisionTreeAttacker:
         return {name: _tree_scores(tree, inputs, self._counts[name]) for name, tree in self._trees.items()}
 
     def _best(self, learn: Examples, choose: Examples, name: str) -> DecisionTreeClassifier:
-        target, judged = learn.targets[name], choose.targets[name]
+        target, validation = learn.targets[name], choose.targets[name]
         trees = [
             DecisionTreeClassifier(min_samples_leaf=leaf, class_weight="balanced", random_state=self._seed).fit(
                 learn.inputs[target.known], target.labels[target.known]
             )
             for leaf in self.leaves
         ]
-        return min(trees, key=lambda tree: loss(_tree_scores(tree, choose.inputs, target.class_count), judged))
+        return min(trees, key=lambda tree: loss(_tree_scores(tree, choose.inputs, target.class_count), validation))
 
 
 def _tree_scores(tree: DecisionTreeClassifier, inputs: np.ndarray, class_count: int) -> np.ndarray:

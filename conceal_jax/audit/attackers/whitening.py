@@ -1,4 +1,4 @@
-"""Inputs turned and scaled so that every direction counts the same."""
+"""PCA whitening of inputs."""
 
 import numpy as np
 from sklearn.preprocessing import StandardScaler
@@ -10,17 +10,16 @@ LEAST_VARIANCE = 1e-10
 class Whitening:
     """Principal components scaled to unit variance.
 
-    Standardising numbers one by one does not bring out a leak in a direction between the axes along which codes hardly
-    vary; this does.
+    Unlike standardisation of single dimensions, it amplifies leaks in any direction along which codes hardly vary.
     """
 
     def fit(self, inputs: np.ndarray) -> "Whitening":
-        """Learns the directions of inputs float [N, L]; returns itself."""
+        """Fits the directions of inputs float [N, L]; returns itself."""
         self._scaler = StandardScaler().fit(inputs.astype(np.float64))
         standardised = self._scaler.transform(inputs)
         variances, directions = np.linalg.eigh(np.atleast_2d(np.cov(standardised, rowvar=False)))
         kept = variances > LEAST_VARIANCE * variances[-1]
-        # Inputs that never vary keep one direction, so that there is something to learn nothing from.
+        # Inputs that never vary keep one direction, so that there is at least one.
         kept[-1] = True
         self._matrix = directions[:, kept] / np.sqrt(np.where(variances > 1e-20, variances, 1)[kept])
         return self

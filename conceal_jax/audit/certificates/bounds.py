@@ -1,9 +1,8 @@
-"""How often any attacker at all can be right: from information, from noise, and from counts of a finite code.
+"""Upper bounds on the accuracy of any attacker: from information, from noise, and from counts of a finite code.
 
-Every function gives an upper bound on the accuracy of the best attacker, who may know everything but the person's own
-label: the population, the encoder, the decoder. Natural logarithms; proofs and sources are in docs/certificates.md.
-Balanced accuracy, the mean over the classes of the share read rightly, is accuracy where all classes are equally
-frequent: pass `uniform_priors(class_count)`.
+The attacker may know everything but the person's own label: the population, the encoder, the decoder. Natural
+logarithms; proofs and sources are in docs/certificates.md. Balanced accuracy, the mean over the classes of the share
+predicted correctly, is accuracy where all classes are equally frequent: pass `uniform_priors(class_count)`.
 """
 
 from collections.abc import Callable
@@ -21,7 +20,7 @@ def uniform_priors(class_count: int) -> np.ndarray:
 
 
 def accuracy_from_information(information: float, priors: np.ndarray) -> float:
-    """Largest accuracy of an attacker who is given `information` about the class: the smaller of Fano and kl bounds.
+    """Largest accuracy of an attacker with `information` about the class: the smaller of the Fano and kl bounds.
 
     Args:
         information: nats of mutual information between class and release, or an upper bound on it; at least 0.
@@ -34,7 +33,7 @@ def accuracy_from_information(information: float, priors: np.ndarray) -> float:
 
 
 def balanced_accuracy_from_information(information: float, priors: np.ndarray) -> float:
-    """Largest balanced accuracy of an attacker who is given `information` where the classes have these `priors`.
+    """Largest balanced accuracy of an attacker with `information`, where the classes have these `priors`.
 
     With equally frequent classes the same release would give at most information / (class_count * smallest prior):
     mutual information is the least mean divergence of the classes' codes from any one distribution, so each class
@@ -66,7 +65,7 @@ def fano_accuracy(information: float, priors: np.ndarray) -> float:
 
 
 def kl_accuracy(information: float, priors: np.ndarray) -> float:
-    """The largest A with kl(A || largest prior) <= information: data processing on the event of a right guess.
+    """The largest A with kl(A || largest prior) <= information: data processing on the event of a correct guess.
 
     Args and raises as `accuracy_from_information`.
     """

@@ -8,12 +8,12 @@ Measure = Literal["accuracy", "balanced accuracy"]
 
 
 class CertificateRefusedError(ValueError):
-    """Nothing can be certified; the message says why, and what would have to change."""
+    """Nothing can be certified; the message gives the reason and what would have to change."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ReleaseDescription:
-    """All that a recipient gets of a photo, as far as certificates depend on it.
+    """What a recipient gets of a photo, as far as certificates depend on it.
 
     Attributes:
         kind: "finite", a code of finitely many values; "gaussian", mean plus Gaussian noise; "mean", the mean alone.
@@ -37,10 +37,10 @@ class ReleaseDescription:
 
 @dataclasses.dataclass(frozen=True)
 class AuditSet:
-    """Where the people come from on whom a certificate rests.
+    """The people that a certificate is measured on.
 
     Attributes:
-        population: from whom they were drawn at random, in words.
+        population: that they were drawn from at random, in words.
         used_in_training: some of them helped to train the encoder or its quantiser.
         used_in_selection: some of them helped to choose among encoders, settings, checkpoints or seeds.
         one_photo_per_person: no person is in it twice.
@@ -68,8 +68,8 @@ class Certificate:
         measure, bound: the best attacker's accuracy, or balanced accuracy, is at most `bound`.
         chance: what guessing without the release attains.
         method: "noise mechanism" or "finite code".
-        inputs: what the attacker sees.
-        population: of whom it holds.
+        inputs: what the attacker has.
+        population: that it holds for.
         confidence: probability that the bound holds, over the draw of the audit set; 1 where none was needed.
         jointly: how many certificates hold together with this confidence.
         releases: how many different codes of one photo the attacker may have.
@@ -89,7 +89,7 @@ class Certificate:
     people: int
 
     def plain_words(self) -> str:
-        """What it says, for a reader who answers for privacy and not for mathematics."""
+        """The certificate in words for a privacy officer."""
         return " ".join([self._promise(), self._trust(), *self._limits()])
 
     def to_json(self) -> dict[str, Any]:
@@ -99,7 +99,7 @@ class Certificate:
     def _promise(self) -> str:
         share = "of the people" if self.measure == "accuracy" else "of the people, averaged over the groups,"
         return (
-            f"Nobody who sees {self.inputs}, by any method known or unknown, tells {self.attribute} rightly for "
+            f"No attacker on {self.inputs}, by any method known or unknown, predicts {self.attribute} correctly for "
             f"more than {_rounded_up(self.bound):.1f} % {share} where guessing attains {100 * self.chance:.1f} %."
         )
 
@@ -116,10 +116,10 @@ class Certificate:
         repeats = "one code" if self.releases == 1 else f"{self.releases} different codes"
         return [
             f"It covers {repeats} of a photo; different photos of one person count as different codes.",
-            "It does not cover someone who also has the photo or knows other things about the person, such as a name.",
+            "It does not cover an attacker who also has the photo or knows other facts of the person, such as a name.",
         ]
 
 
 def _rounded_up(bound: float) -> float:
-    """Per cent with one decimal; what is promised is never less than the bound."""
+    """Per cent with one decimal, rounded up: the promise is never below the bound."""
     return min(math.ceil(1000 * bound - 1e-9) / 10, 100.0)

@@ -1,7 +1,7 @@
-"""Certificates: what no attacker can exceed, for whom and under which conditions; refused where nothing is proven.
+"""Certificates: bounds on the accuracy of every attacker, refused where a condition does not hold.
 
-The bounds are those of `bounds.py` beside this. Whoever asks for a certificate describes the release; what the
-description leaves open is refused, never assumed. docs/certificates.md holds the proofs, and the limits of each kind.
+The caller describes the release; what the description leaves open is refused, never assumed. The formulas are in
+`bounds.py`, the proofs and the limits of each kind in docs/certificates.md.
 """
 
 import numpy as np
@@ -29,11 +29,11 @@ def certify_noise_mechanism(
 ) -> Certificate:
     """Certifies mean codes that are clipped to a ball before constant Gaussian noise is added.
 
-    No audit set is needed, and the bound holds for whatever computes the mean, even one trained on these very people.
+    No audit set is needed, and the bound holds whatever computes the mean, even an encoder trained on these people.
 
     Args:
         priors: float [class_count], shares of the classes; for balanced accuracy only their number counts.
-        population: for accuracy, whose classes have these shares; balanced accuracy holds for any.
+        population: for accuracy, the one that has these shares; balanced accuracy holds for any.
 
     Raises:
         CertificateRefusedError: the release is not of this kind, or has an open end.
@@ -44,7 +44,7 @@ def certify_noise_mechanism(
         raise CertificateRefusedError("the release is a finite code, without noise; use certify_finite_code")
     if release.sigma is None:
         raise CertificateRefusedError(
-            "sigma depends on the photo, so the noise itself can tell the attribute, and no floor under it prevents "
+            "sigma depends on the photo, so the noise itself can leak the attribute, and no floor under it prevents "
             "that; add noise of one constant sigma"
         )
     if release.clip_radius is None:
@@ -80,10 +80,10 @@ def certify_finite_code(
     measure: Measure = "balanced accuracy",
     confidence: float = 0.95,
 ) -> Certificate:
-    """Certifies a code of finitely many values from an audit set that the encoder has never met.
+    """Certifies a code of finitely many values from an audit set that had no part in making the encoder.
 
     Args:
-        code_ids: int [N], which value of the code each person got.
+        code_ids: int [N], the value of each person's code.
         labels: int [N], classes from 0 to class_count - 1, none missing.
         confidence: with which all the certificates of the audit set hold together.
 
@@ -94,7 +94,7 @@ def certify_finite_code(
     """
     _refuse_open_ends(release)
     _refuse_infinite(release)
-    _refuse_met_people(audit_set)
+    _refuse_used_people(audit_set)
     counts = _cell_counts(np.asarray(code_ids), np.asarray(labels), class_count)
     each = 1 - (1 - confidence) / audit_set.jointly
     balanced = measure == "balanced accuracy"
@@ -127,7 +127,7 @@ def _refuse_open_ends(release: ReleaseDescription) -> None:
         )
     if release.neutral_depends_on_photo:
         raise CertificateRefusedError(
-            "the neutral label was computed from the photo, so pictures tell the attribute through it whatever the "
+            "the neutral label was computed from the photo, so pictures leak the attribute through it whatever the "
             "code is; decode every photo under the same label"
         )
     if not release.repeats_identical and release.releases_per_photo is None:
@@ -145,17 +145,17 @@ def _refuse_infinite(release: ReleaseDescription) -> None:
         )
     if _different_codes(release) > 1:
         raise CertificateRefusedError(
-            f"{release.releases_per_photo} different codes of one photo tell more than the one that was measured; key "
+            f"{release.releases_per_photo} different codes of one photo leak more than the one that was measured; key "
             "the noise so that repeats are identical, or certify the tuple of codes as one code"
         )
 
 
-def _refuse_met_people(audit_set: AuditSet) -> None:
+def _refuse_used_people(audit_set: AuditSet) -> None:
     if audit_set.used_in_training or audit_set.used_in_selection:
         part = "training" if audit_set.used_in_training else "selection"
         raise CertificateRefusedError(
             f"the audit set took part in {part}, so what is measured on it does not hold for other people; use people "
-            "that the encoder, and whoever chose it, have never met"
+            "that had no part in training or choosing the encoder"
         )
     if not audit_set.one_photo_per_person:
         raise CertificateRefusedError(
@@ -178,8 +178,8 @@ def _cell_counts(code_ids: np.ndarray, labels: np.ndarray, class_count: int) -> 
     missing = int(np.sum(labels == MISSING_CLASS))
     if missing:
         raise CertificateRefusedError(
-            f"{missing} of {len(labels)} labels are missing, and whoever has none may be easier to read; leave these "
-            "people out and say in the population that it is those with a known label"
+            f"{missing} of {len(labels)} labels are missing, and people without one may be easier to read; leave them "
+            "out and say in the population that it is the people with a known label"
         )
     if len(labels) and not (labels.min() >= 0 and labels.max() < class_count):
         raise ValueError(f"got labels from {labels.min()} to {labels.max()}; expected 0 to {class_count - 1}")

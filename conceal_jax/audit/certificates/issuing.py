@@ -1,4 +1,4 @@
-"""Certificates of a release of some people, or why there is none."""
+"""Issues the certificates of a release, one for each concealed attribute, or the reasons why there are none."""
 
 import dataclasses
 
@@ -23,12 +23,12 @@ def certificates(
 
     Args:
         description: how the codes are made.
-        audit_set: what the people are; of each, one photo counts.
+        audit_set: where the people come from; of each, one photo counts.
         people: their codes and labels.
         releases: how many releases of these same people are certified; all certificates hold together.
 
     Returns:
-        The certificates, and by attribute why there is none.
+        The certificates, and the reason by attribute where one is refused.
     """
     issued, refused = [], {}
     together = dataclasses.replace(audit_set, jointly=len(attributes.concealed) * releases)

@@ -4,8 +4,8 @@ import os
 
 from conceal_jax.data.archive import Archive, open_archive
 from conceal_jax.data.collection import Items
+from conceal_jax.data.labels.table import Table, parse_csv, read_beside
 from conceal_jax.data.sources.folder import read_folder
-from conceal_jax.data.sources.table import Table, parse_csv, read_beside
 
 PLACE_BY_HAND = (
     "download img_align_celeba.zip, list_attr_celeba.txt and list_eval_partition.txt (and identity_CelebA.txt, so that "

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from conceal_jax.attributes import AttributeSet, Continuous
 from conceal_jax.data.archive import Archive
 from conceal_jax.data.collection import Items
+from conceal_jax.data.labels.table import Table, parse_csv, read_beside, read_table
 from conceal_jax.data.sources.folder import read_folder
-from conceal_jax.data.sources.table import Table, parse_csv, read_beside, read_table
 
 LABEL_FILES = ("fairface_label_train.csv", "fairface_label_val.csv", "labels.csv")
 AGE_GROUPS = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+")

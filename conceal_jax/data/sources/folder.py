@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from conceal_jax.data.archive import Archive, UnreadableFileError, short_names
 from conceal_jax.data.collection import Items
+from conceal_jax.data.labels.table import Table
 from conceal_jax.data.report import DataReport
-from conceal_jax.data.sources.table import Table
 
 
 def read_folder(archive: Archive, table: Table) -> Items:

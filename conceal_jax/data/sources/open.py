@@ -1,35 +1,32 @@
-"""Opens the collection that a configuration names."""
+"""Opens the collection of a configuration: dispatches to its source, then joins labels, splits and groups."""
 
 import dataclasses
 from pathlib import Path
 
-import numpy as np
-
 from conceal_jax.attributes import Attribute, AttributeSet
 from conceal_jax.config import DataConfig
 from conceal_jax.data.archive import open_archive
-from conceal_jax.data.collection import Collection, Items, build_collection, cell_text
-from conceal_jax.data.report import DataReport
+from conceal_jax.data.collection import Collection, Items, build_collection
+from conceal_jax.data.labels.extra import join_extra
+from conceal_jax.data.labels.table import read_table
+from conceal_jax.data.labels.undeclared import undeclared_attributes
 from conceal_jax.data.sources.celeb_a import read_celeb_a
-from conceal_jax.data.sources.extra import join_extra
 from conceal_jax.data.sources.fairface import read_fairface
 from conceal_jax.data.sources.folder import read_folder
-from conceal_jax.data.sources.table import read_table
+from conceal_jax.data.sources.synthetic import read_synthetic
 from conceal_jax.data.sources.tfds import read_tfds
-from conceal_jax.data.sources.undeclared import undeclared_attributes
 from conceal_jax.data.sources.utkface import read_utkface
-from conceal_jax.data.synthetic import factors as synthetic
 
 SELECTION_SHARE = 0.1
 
 
 def open_collection(config: DataConfig, attributes: AttributeSet, seed: int) -> Collection:
-    """Indexes a collection: names, labels, splits and groups. Pictures are read later, when asked for.
+    """Indexes a collection: names, labels, splits and groups. Pictures are read later, on demand.
 
     Args:
         config: says which collection, and where it is.
         attributes: the concealed and kept attributes to read labels for.
-        seed: of the synthetic faces; it has no part in anything else.
+        seed: of the synthetic faces alone.
 
     Raises:
         BadDataError: there is no item that can be used.
@@ -42,11 +39,11 @@ def open_collection(config: DataConfig, attributes: AttributeSet, seed: int) -> 
 def open_with_undeclared(
     config: DataConfig, attributes: AttributeSet, seed: int
 ) -> tuple[Collection, tuple[Attribute, ...]]:
-    """`open_collection`, with labels for every attribute that the source has and nobody declared.
+    """`open_collection`, with labels for every attribute of the source that is not declared.
 
     Returns:
         The same items in the same splits, and the specifications of the undeclared attributes
-        (`conceal_jax.data.sources.undeclared`).
+        (`conceal_jax.data.labels.undeclared`).
     """
     items = _labelled_items(config, attributes, seed)
     present = _present(attributes, items)
@@ -56,7 +53,7 @@ def open_with_undeclared(
 
 
 def _split(collection: Collection, config: DataConfig) -> Collection:
-    """The collection in its splits, or its training people alone where settings are to be chosen by some of them."""
+    """The collection in its splits; with `data.selection`, its training people alone, some of them for validation."""
     return collection.for_selection(SELECTION_SHARE) if config.selection else collection
 
 
@@ -72,7 +69,7 @@ def _labelled_items(config: DataConfig, attributes: AttributeSet, seed: int) -> 
 
 
 def _extra_table(config: DataConfig) -> str:
-    """The extra CSV: the one asked for, else PATH_extra.csv where it stands beside the pictures."""
+    """The configured extra CSV, else PATH_extra.csv where it lies beside the pictures."""
     pictures = Path(config.path)
     name = pictures.name if pictures.is_dir() else pictures.stem
     beside = pictures.with_name(f"{name}_extra.csv") if pictures.name else pictures
@@ -80,7 +77,7 @@ def _extra_table(config: DataConfig) -> str:
 
 
 def _present(attributes: AttributeSet, items: Items) -> AttributeSet:
-    """The attributes without the optional ones that the source has no column for; these are noted in the report."""
+    """The attributes without the optional ones that the source has no column for, which the report notes."""
     columns = {spec.name: spec.column or spec.name for spec in attributes.kept if spec.optional}
     absent = [name for name, column in columns.items() if column not in items.columns]
     for name in absent:
@@ -91,7 +88,7 @@ def _present(attributes: AttributeSet, items: Items) -> AttributeSet:
 def _read_items(config: DataConfig, attributes: AttributeSet, seed: int) -> Items:
     match config.source:
         case "synthetic":
-            return _draw_synthetic(config, seed)
+            return read_synthetic(config, seed)
         case "utkface":
             return read_utkface(open_archive(config.path))
         case "fairface":
@@ -104,21 +101,3 @@ def _read_items(config: DataConfig, attributes: AttributeSet, seed: int) -> Item
         case "celeb_a":
             return read_tfds("celeb_a", data_dir="")
     return read_tfds(config.source.removeprefix("tfds:"), config.path)
-
-
-def _draw_synthetic(config: DataConfig, seed: int) -> Items:
-    """Synthetic faces; the last ones are for validation."""
-    count = config.synthetic_count
-    correlation = {(each.kept, each.concealed): each.share for each in config.correlations}
-    factors = synthetic.draw_factors(count, seed, correlation)
-    pictures = synthetic.render_faces(factors, seed, config.image_size)
-    levels = {**synthetic.CONCEALED, **synthetic.KEPT}
-    columns = {name: _factor_cells(values, levels[name]) for name, values in factors.items()}
-    validation = max(1, round(count * config.validation_fraction))
-    columns["split"] = ["train"] * (count - validation) + ["validation"] * validation
-    names = [f"synthetic_{index:06d}" for index in range(count)]
-    return Items(names, columns, lambda index: pictures[index], DataReport("the synthetic faces", count))
-
-
-def _factor_cells(values: np.ndarray, levels: synthetic.Levels) -> list[str]:
-    return [cell_text(levels[value] if values.dtype == np.int32 else value) for value in values.tolist()]

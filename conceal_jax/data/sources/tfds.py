@@ -15,14 +15,14 @@ def read_tfds(name: str, data_dir: str) -> Items:
 
     A class label becomes the name of its class, a truth value "1" or "-1". A feature within another, such as
     attributes/Smiling, also goes by its last name. If the data set has no validation split, its training split is
-    divided as those of other sources are.
+    divided like those of other sources.
 
     Args:
         name: as TFDS calls it, for example "celeb_a" or "utkface:1.0.0".
         data_dir: where it is or will be prepared; TFDS's own place if empty.
 
     Raises:
-        ValueError: it cannot be had, or holds no picture.
+        ValueError: it is unknown, cannot be downloaded, or holds no picture.
     """
     import tensorflow_datasets as tfds
 

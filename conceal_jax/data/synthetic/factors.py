@@ -1,8 +1,7 @@
-"""Synthetic colour faces with known factors, and the exact floor their correlations set.
+"""Synthetic colour faces with known factors, and the exact floor that their correlations imply.
 
-The concealed factors bear the names of the real ones (gender, ethnicity, age), so a run on these pictures reads
-like a run on photographs; but here the kept factors are known exactly, and so is what they tell about the concealed
-ones.
+The concealed factors are named as on photographs (gender, ethnicity, age). The kept factors are known exactly, and so
+is what they reveal of the concealed ones.
 """
 
 from collections.abc import Mapping
@@ -83,7 +82,7 @@ def render_faces(factors: Mapping[str, np.ndarray], seed: int, size: int = 64) -
 
 
 def floor_accuracy(concealed: str, correlation: Correlation = UNCORRELATED) -> float:
-    """Best balanced accuracy with which the kept factors alone tell a concealed one (age: its nine audit groups).
+    """Best balanced accuracy with which the kept factors alone predict a concealed one (age: its nine audit groups).
 
     It is (1/C) sum_s max_c P(s | c), over the C concealed classes and the states s of the kept factors: Bayes' rule
     where every class counts the same. The sum is exact: the density of a continuous kept factor is constant between

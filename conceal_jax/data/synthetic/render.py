@@ -180,8 +180,8 @@ def _draw_wrinkles(scene: Scene) -> None:
 
     def stroke(angle: Scalar, y: Scalar, length: float, onset: int, turn: float, bow: float) -> None:
         x, narrow = scene.place(angle, y)
-        seen = clip(2.5 * np.cos(angle + scene.yaw) - 0.6)
-        strength = seen * clip((age - onset) / (100 - onset))
+        visible = clip(2.5 * np.cos(angle + scene.yaw) - 0.6)
+        strength = visible * clip((age - onset) / (100 - onset))
         patch = scene.head.patch(x, y, length, 0.05, turn)
         wide = length * np.clip(narrow, 0.5, 1.2)
         scene.canvas.darken(patch, 0.36 * strength * patch.lens(wide, 0.016, bow))
@@ -229,7 +229,7 @@ def render(factors: Mapping[str, np.ndarray], seed: int, size: int) -> np.ndarra
     noise = np.random.default_rng(noise_seed).standard_normal(_NOISE_OFFSETS + 3 * size**2, np.float32)
     noise *= 255 * _NOISE_LEVEL
     pictures = np.empty((count, size, size, 3), np.uint8)
-    # glibc keeps what is freed up to twice the largest block freed so far. Until it has seen a large one, the
+    # glibc keeps what is freed up to twice the largest block freed so far. Before a large one, the
     # temporaries are mapped and unmapped each time, and page faults cost a third of the speed.
     np.empty(_KEPT_MEMORY, np.uint8)
     for chunk in _chunks(factors, max(1, _PIXELS_PER_CHUNK // size**2)):
@@ -243,13 +243,13 @@ def render(factors: Mapping[str, np.ndarray], seed: int, size: int) -> np.ndarra
 
 
 def _chunks(factors: Mapping[str, np.ndarray], length: int) -> Iterator[np.ndarray]:
-    """Indices of faces that look alike: their windows are small, and layers that none of them has are skipped."""
+    """Indices of similar faces: their windows are small, and layers that none of them has are skipped."""
     order = np.lexsort([factors[name] for name in ("pose", "gender", "glasses", "hair")])
     return (order[start : start + length] for start in range(0, len(order), length))
 
 
 def _exposed(scene: Scene, noise: np.ndarray) -> np.ndarray:
-    """The scene under its light, as a camera with some noise sees it: uint8 [batch, size, size, 3]."""
+    """The scene under its light, with camera noise: uint8 [batch, size, size, 3]."""
     pixels = scene.canvas.pixels
     pixels *= 255 * (0.54 + 0.49 * scene.factors["brightness"])
     pictures = np.ascontiguousarray(pixels.transpose(3, 1, 2, 0))

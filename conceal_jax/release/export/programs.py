@@ -1,7 +1,7 @@
 """A run's encoder and decoder as programs for other runtimes: StableHLO, and ONNX (extra [export]).
 
-Both hold the parameters, compute in float32 and take any number of rows. The noise of codes is an input: whoever runs
-an encoder draws it.
+Both hold the parameters, compute in float32 and take any number of rows. The noise of codes is an input: the caller
+draws it.
 """
 
 import contextlib
@@ -86,7 +86,7 @@ def to_stablehlo(program: Program) -> bytes:
 
 
 def to_onnx(program: Program) -> bytes:
-    """An ONNX file whose first axes are free, once onnxruntime has computed with it what JAX does.
+    """An ONNX file whose first axes are free, after onnxruntime has reproduced JAX's results with it.
 
     Raises:
         ValueError: the extra [export] is not installed, or the results differ by more than `TOLERANCE`.
@@ -102,11 +102,11 @@ def to_onnx(program: Program) -> bytes:
             output_names=[program.output],
         ).SerializeToString()
     differing = share_that_differs(program, content)
-    # A number of a finite code that lies between two values may be rounded to the other one.
+    # A dimension of a finite code on the border of two values may round to the other one.
     if differing > 1e-3:
         raise ValueError(
-            f"{100 * differing:.1f} % of the ONNX {program.name}'s numbers differ from JAX's by more than {TOLERANCE}; "
-            "tell the developers of conceal_jax which run it is, and your versions of jax and jax2onnx"
+            f"{100 * differing:.1f} % of the ONNX {program.name}'s outputs differ from JAX's by more than {TOLERANCE}; "
+            "report it with the run's configuration and your versions of jax and jax2onnx"
         )
     return content
 
@@ -125,7 +125,7 @@ def require_onnx() -> tuple[Any, Any]:
 
 @contextlib.contextmanager
 def _only_errors_are_logged() -> Iterator[None]:
-    """jax2onnx tells of each conversion and of plugins that nobody has, and its shape inference warns of constants."""
+    """jax2onnx logs each conversion and each missing plugin, and its shape inference warns of constants."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -147,7 +147,7 @@ def _random_rows(program: Program) -> dict[str, np.ndarray]:
 
 
 def share_that_differs(program: Program, content: bytes) -> float:
-    """How many of the numbers that onnxruntime computes of random rows are further than `TOLERANCE` from JAX's."""
+    """Share of onnxruntime's outputs for random inputs that differ from JAX's by more than `TOLERANCE`."""
     _, onnxruntime = require_onnx()
     inputs = _random_rows(program)
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])

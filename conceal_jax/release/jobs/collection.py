@@ -1,4 +1,4 @@
-"""Collections of photos to codes or to concealed pictures, shard by shard."""
+"""Encodes or conceals a collection of photos, shard by shard."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -38,7 +38,7 @@ class Batch:
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """What one process does of a job.
+    """The share of a job that one process does.
 
     Attributes:
         job: what there is to do.
@@ -48,8 +48,8 @@ class Work:
         key: the secret that keys the noise, if it is not to be fresh.
         part, parts: this process's share, counted from 1.
         workers: threads that decode, and that write pictures.
-        advance: is told, now and then, how many more files are through.
-        is_stopping: whether to leave off; what is done stays done.
+        advance: called with the number of files done since the last call.
+        is_stopping: whether to stop; finished shards stay.
     """
 
     job: Job
@@ -64,7 +64,7 @@ class Work:
     is_stopping: Callable[[], bool] = lambda: False
 
     def batches(self) -> Iterator[Batch]:
-        """All that is left to do, until told to stop."""
+        """The remaining batches, until the job is stopped."""
         size = self.concealer.batch_size
         todo = [
             (shard, start, self.job.shards[shard])
@@ -112,7 +112,7 @@ def encode_collection(work: Work, kind: str) -> None:
 
 
 def conceal_collection(work: Work, request: str) -> None:
-    """Writes the work's remaining photos as concealed PNGs, under the attributes asked for, into the job's folder."""
+    """Writes the work's remaining photos as concealed PNGs, under the requested attributes, into the job's folder."""
 
     def conceal(batch: Batch) -> Batch:
         concealed = work.concealer.conceal(batch.photos.pictures, request, work.key)
@@ -131,7 +131,7 @@ def conceal_collection(work: Work, request: str) -> None:
 
 
 def describe(concealer: Concealer, crop: Crop, key: bytes | None) -> dict[str, Any]:
-    """What a manifest says of how something was made: the model and its configuration, without any path."""
+    """How a release was made, for its manifest: the model and its configuration, without any path."""
     run = concealer.run
     config = config_files.to_tree(run.config)
     config["data"] = {name: config["data"][name] for name in ("source", "image_size", "crop")}

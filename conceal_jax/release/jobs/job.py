@@ -1,7 +1,7 @@
-"""Long work on a collection that can be killed at any time and started again, and shared by several processes.
+"""Jobs on a collection that can be killed at any time and resumed, and shared by several processes.
 
 A job has two folders. OUT is the release: pictures or shards of codes, and a manifest. Beside it, OUT.private holds
-what must not be released: which name stands for which file, and which shards are done. Everything appears under its
+what must not be released: the file behind each name, and which shards are done. Everything appears under its
 final name when it is complete, and a shard is done when its record is there.
 """
 
@@ -81,7 +81,7 @@ class Job:
             sources = {entry.name: entry.source for shard in done for entry in self.shards[shard]}
             rows = ((sources[name], reason) for name, reason in skipped.items())
             _write_table(self.private / SKIPPED, ("source", "reason"), rows)
-            # Meanwhile another process may have ended the job, and told of more shards.
+            # Meanwhile another process may have finished more shards.
             if len(self._done()) == len(done):
                 return manifest
 
@@ -113,7 +113,7 @@ class Job:
         return self.private / _DONE / f"{shard:06d}.json"
 
     def _clean(self) -> None:
-        """Removes what killed processes have left half written."""
+        """Removes partial files of killed processes."""
         for path in (*self.out.rglob(".*.partial"), *self.private.rglob(".*.partial")):
             path.unlink(missing_ok=True)
         for path in self.private.parent.glob(f".{glob.escape(self.private.name)}.*"):
@@ -129,10 +129,10 @@ def open_job(
     key: bytes | None = None,
     keep_names: bool = False,
 ) -> Job:
-    """Begins a job, or goes on with the one that was begun in `out`.
+    """Begins a job, or resumes the one that was begun in `out`.
 
     Neutral names, and the order, are a function of the key and of the path in the collection, or random without a key:
-    neither a name nor a place in the order tells what the original name told.
+    neither a name nor a position reveals the original name.
 
     Args:
         out: folder of the release; must be empty, absent, or of this very job.
@@ -140,7 +140,7 @@ def open_job(
         settings: JSON-ready; see `Job`.
         shard_size: entries a shard.
         key: the secret.
-        keep_names: entries are called like their sources.
+        keep_names: entries keep the names of their sources.
 
     Raises:
         ValueError: `out` holds something else, or the job there was begun with other settings, files or key.
@@ -197,13 +197,13 @@ def write_atomically(path: Path, content: bytes) -> None:
         with partial.open("wb") as file:
             file.write(content)
             file.flush()
-            # Or a failing power supply could leave a record of a shard that never reached the disk.
+            # Or a power failure could leave the record of a shard that never reached the disk.
             os.fsync(file.fileno())
         try:
             partial.replace(path)
             return
         except FileNotFoundError:
-            continue  # another process found the job complete, and cleared away what was half written
+            continue  # another process completed the job and removed partial files
 
 
 def _neutral_name(source: str, key: bytes) -> str:
@@ -211,9 +211,9 @@ def _neutral_name(source: str, key: bytes) -> str:
 
 
 def _begin(private: Path, entries: Sequence[Entry], description: Mapping[str, Any]) -> None:
-    """Makes the private folder in one step; of several processes that try, one succeeds."""
+    """Creates the private folder atomically; of several processes that try, one succeeds."""
     private.parent.mkdir(parents=True, exist_ok=True)
-    # Nobody but its owner may look into it.
+    # Readable by its owner alone.
     fresh = Path(tempfile.mkdtemp(prefix=f".{private.name}.", dir=private.parent))
     (fresh / _DONE).mkdir()
     _write_table(fresh / MAPPING, ("name", "source"), ((entry.name, entry.source) for entry in entries))

@@ -1,4 +1,4 @@
-"""Codes in a folder, joined with the labels of their photos: what an audit needs of a release."""
+"""Joins the codes of a folder with the labels of their photos, for an audit."""
 
 import collections
 import logging
@@ -8,7 +8,7 @@ import numpy as np
 
 from conceal_jax.attributes import MISSING_CLASS
 from conceal_jax.audit.release_file import INPUTS, MAX_CLASSES, PERSON, POSTERIOR, SPLIT
-from conceal_jax.data.sources.table import Table, read_table
+from conceal_jax.data.labels.table import Table, read_table
 from conceal_jax.release.jobs.job import MAPPING
 from conceal_jax.release.jobs.shards import read_codes, read_manifest
 
@@ -18,8 +18,8 @@ logger = logging.getLogger(__name__)
 def labelled_codes(folder: Path, labels: Path) -> dict[str, np.ndarray]:
     """The arrays of an audit (`conceal_jax.audit.release_file`).
 
-    Which photo a code is of is looked up in the private folder beside the codes; where there is none, the table is to
-    name the codes themselves. Codes without a row are left out, and counted in a warning.
+    The private folder beside the codes maps each code to its photo; without it, the table must name the codes
+    themselves. Codes without a row are left out, and counted in a warning.
 
     Args:
         folder: that `conceal codes` wrote.
@@ -27,7 +27,7 @@ def labelled_codes(folder: Path, labels: Path) -> dict[str, np.ndarray]:
             is an attribute, or `person` or `split`.
 
     Raises:
-        ValueError: the codes or the table cannot be read, or it is not clear which row is whose.
+        ValueError: the codes or the table cannot be read, or a row is ambiguous.
     """
     table = read_table(str(labels))
     taken = sorted({*INPUTS, *POSTERIOR} & table.columns.keys())
@@ -36,13 +36,13 @@ def labelled_codes(folder: Path, labels: Path) -> dict[str, np.ndarray]:
     for place, reason in table.bad_rows.items():
         logger.warning("left out: %s %s", place, reason)
     if not read_manifest(folder).get("complete"):
-        logger.warning("%s is not complete; what is there is judged", folder)
+        logger.warning("%s is not complete; its finished shards are audited", folder)
     shards = list(read_codes(folder))
     names = [name for part, _ in shards for name in part]
     rows = _rows_of(_sources(folder, names), table)
     labelled = [index for index, row in enumerate(rows) if row is not None]
     if not labelled:
-        raise ValueError(f"no row of {labels} names a photo of {folder}; its column of file names is to hold them")
+        raise ValueError(f"no row of {labels} names a photo of {folder}; its column of file names must hold them")
     if len(labelled) < len(names):
         logger.warning(
             "%d of %d codes have no row in %s and are left out", len(names) - len(labelled), len(names), labels
@@ -55,7 +55,7 @@ def labelled_codes(folder: Path, labels: Path) -> dict[str, np.ndarray]:
 
 
 def _sources(folder: Path, names: list[str]) -> list[str]:
-    """The photos' paths in the collection, or the codes' own names where it was not noted whose they are."""
+    """The photos' paths in the collection, or the codes' own names where there is no mapping."""
     mapping = folder.absolute().with_name(f"{folder.absolute().name}.private") / MAPPING
     if not mapping.is_file():
         return names

@@ -1,4 +1,4 @@
-"""A collection of photos through a run: threads decode ahead while batches of one size are computed."""
+"""Decodes photos ahead of the encoder: threads read and decode batches of one size, in order."""
 
 import contextlib
 import dataclasses
@@ -21,7 +21,7 @@ _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
 
 _DECODED_AT_ONCE = 32
-"""Photos a thread decodes before it takes others."""
+"""Photos that a thread decodes at once."""
 
 _SMALL_BYTES = 4096
 """Photos of up to so many bytes are decoded by one thread at a time: most of that work holds Python's lock, and two
@@ -51,7 +51,7 @@ def default_workers() -> int:
 def decoded_batches(
     archive: Archive, batches: Iterable[Sequence[Entry]], *, size: int, crop: Crop, workers: int
 ) -> Generator[Photos, None, None]:
-    """Decodes batches of entries, in order, up to two batches ahead of whoever takes them.
+    """Decodes batches of entries, in order, up to two batches ahead of the consumer.
 
     Args:
         archive: that the entries' sources are in.
@@ -99,7 +99,7 @@ def _decode(archive: Archive, entries: Sequence[Entry], size: int, crop: Crop, t
         for entry in entries:
             try:
                 content = archive.read(entry.source)
-                # The first stands for all: collections of thumbnails seldom hold much else.
+                # The first decides for all: a collection of thumbnails holds little else.
                 if entry is entries[0] and len(content) <= _SMALL_BYTES:
                     alone.enter_context(turn)
                 pictures[len(names)] = read_photo(content, size, crop)

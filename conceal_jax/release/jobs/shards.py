@@ -1,4 +1,4 @@
-"""Codes in files: one shard a file, as NumPy's `.npz` or as Parquet, and the folder of them with its manifest."""
+"""Files of codes: one shard a file, as NumPy's `.npz` or as Parquet, in a folder with a manifest."""
 
 import io
 from collections.abc import Iterable, Iterator
@@ -19,7 +19,7 @@ def shard_bytes(names: list[str], codes: np.ndarray, kind: str) -> bytes:
     Args:
         names: one for each code.
         codes: float32 [N, L].
-        kind: "npz" has the arrays `names` and `codes`, "parquet" the columns `name` and `code` (a list of L numbers).
+        kind: "npz" has the arrays `names` and `codes`, "parquet" the columns `name` and `code` (a list of L floats).
 
     Raises:
         ValueError: "parquet" without pyarrow.
@@ -82,7 +82,7 @@ def read_codes(folder: Path) -> Iterator[tuple[list[str], np.ndarray]]:
             raise ValueError(f"{path} is missing or was changed since it was written; make the codes again")
         names, codes = read_shard(path)
         names = [str(name) for name in names]
-        # Whoever made the folder made its checksums, too.
+        # The checksums come from the same folder, so they prove nothing about its names.
         _require_inside(names, path)
         yield names, codes
 
@@ -94,7 +94,7 @@ def _require_inside(names: Iterable[str], origin: Path) -> None:
 
 
 def require_format(kind: str) -> None:
-    """Raises ValueError where a format's library is missing, before a long piece of work begins."""
+    """Raises ValueError where a format's library is missing, before a long job begins."""
     if kind == "parquet":
         _pyarrow()
 

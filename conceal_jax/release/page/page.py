@@ -1,7 +1,7 @@
-"""A page on this machine: a photo, and beside it what a run makes of it (extra [page]).
+"""A local web page that shows a photo beside its concealed picture (extra [page]).
 
-Photos live in memory: an upload is read, removed at once from gradio's folder, and kept as the square that the encoder
-sees for as long as the page is open. Results go to the browser inside the page. A content security policy keeps the
+Photos stay in memory: an upload is read, removed at once from gradio's folder, and kept as the encoder's square input
+for as long as the page is open. Results go to the browser inside the page. A content security policy keeps the
 browser from fetching anything from, and sending anything to, another host.
 """
 
@@ -38,7 +38,7 @@ _POLICY = (
     "base-uri 'self'; object-src 'none'"
 )
 _LEFTOVER_SECONDS = 60
-"""After which an upload that nobody fetched is removed."""
+"""Age after which an upload that was not read is removed."""
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[Scope], Awaitable[None]]
@@ -63,12 +63,12 @@ class Desk:
     key: bytes = dataclasses.field(default_factory=secrets.token_bytes)
 
     def show(self, photo: np.ndarray | None, *values: Any) -> str:
-        """The page's part on a photo, uint8 [S, S, 3], under the values of the controls (the last is the strength)."""
+        """The result for a photo, uint8 [S, S, 3], under the values of the controls (the last is the strength)."""
         if photo is None:
             return notice("Drop a photo of a face.")
-        *asked, strength = values
+        *requested, strength = values
         codes = self.concealer.encode(photo[None], self.key)
-        pictures = self.concealer.decode(codes, asked_vector(self.concealer.attributes, asked, strength))
+        pictures = self.concealer.decode(codes, requested_vector(self.concealer.attributes, requested, strength))
         readings = {}
         if self.readers:
             inputs = {"originals": photo[None], "codes": codes, "pictures": pictures}
@@ -76,16 +76,16 @@ class Desk:
         return shown(photo, pictures[0], self.readers, readings, self.without_readers)
 
 
-def asked_vector(attributes: AttributeSet, asked: list[Any], strength: float) -> np.ndarray:
-    """The label vector between the neutral one (strength 0) and the one asked for (strength 1), float32 [width].
+def requested_vector(attributes: AttributeSet, requested: list[Any], strength: float) -> np.ndarray:
+    """The label vector between the neutral one (strength 0) and the requested one (strength 1), float32 [width].
 
     Args:
         attributes: of the run.
-        asked: for each categorical attribute a class or "neutral", for each continuous one whether it is asked for, and
-            the value.
+        requested: for each categorical attribute a class or "neutral", for each continuous one whether it is requested,
+            and the value.
         strength: from 0 to 1.
     """
-    values = iter(asked)
+    values = iter(requested)
     pairs = []
     for spec in attributes.concealed:
         first = next(values)
@@ -116,7 +116,7 @@ def serve(desk: Desk, port: int) -> None:
 
 
 def remove_leftovers(uploads: Path, age: float) -> None:
-    """Removes files that have lain for so many seconds: uploads that were broken off, or refused for their size."""
+    """Removes files older than `age` seconds: uploads that were interrupted, or refused for their size."""
     for path in uploads.rglob("*"):
         if path.is_file() and time.time() - path.stat().st_mtime >= age:
             path.unlink(missing_ok=True)
@@ -124,7 +124,7 @@ def remove_leftovers(uploads: Path, age: float) -> None:
 
 def _sweep(uploads: Path) -> None:
     while uploads.exists():
-        # What is removed by somebody else meanwhile needs no removal.
+        # Another thread may remove it meanwhile.
         with contextlib.suppress(FileNotFoundError):
             remove_leftovers(uploads, _LEFTOVER_SECONDS)
         time.sleep(_LEFTOVER_SECONDS / 4)
@@ -148,7 +148,7 @@ def create_app(desk: Desk) -> Any:
     app = import_module("fastapi").FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(_SealedPage)
     hosts = import_module("starlette.middleware.trustedhost").TrustedHostMiddleware
-    # Or a page of another host that calls itself by this address could read what is shown here.
+    # Against DNS rebinding: a page of another host could otherwise read this one.
     app.add_middleware(hosts, allowed_hosts=[LOOPBACK, "localhost"])
     return gradio.mount_gradio_app(
         app,
@@ -173,7 +173,7 @@ def _page(desk: Desk, gradio: Any) -> Any:
             with gradio.Column(scale=1):
                 upload = gradio.File(label="a photo of a face", file_types=["image"], height=140)
                 controls = [part for spec in attributes.concealed for part in _controls(spec, gradio)]
-                controls.append(gradio.Slider(0, 1, 1, step=0.05, label="strength", info="0: neutral, 1: as asked for"))
+                controls.append(gradio.Slider(0, 1, 1, step=0.05, label="strength", info="0: neutral, 1: as requested"))
             with gradio.Column(scale=2):
                 result = gradio.HTML(desk.show(None))
         quiet = {"show_progress": "hidden", "api_visibility": "private"}
@@ -187,10 +187,10 @@ def _controls(spec: Attribute, gradio: Any) -> list[Any]:
     if isinstance(spec, Categorical):
         return [gradio.Radio([NEUTRAL, *spec.classes], value=NEUTRAL, label=spec.name)]
     middle = (spec.low + spec.high) / 2
-    asked = gradio.Checkbox(False, label=f"ask for {spec.name}")
+    requested = gradio.Checkbox(False, label=f"request {spec.name}")
     value = gradio.Slider(spec.low, spec.high, middle, label=f"{spec.name} ({spec.unit})" if spec.unit else spec.name)
-    value.input(lambda: True, None, asked, show_progress="hidden", api_visibility="private")
-    return [asked, value]
+    value.input(lambda: True, None, requested, show_progress="hidden", api_visibility="private")
+    return [requested, value]
 
 
 def _take(desk: Desk, path: str, *values: Any) -> tuple[None, np.ndarray | None, str]:
@@ -201,13 +201,13 @@ def _take(desk: Desk, path: str, *values: Any) -> tuple[None, np.ndarray | None,
     except BadPictureError as error:
         return None, None, notice(f"This photo cannot be used: {error}.")
     finally:
-        # The folder's name is made from the photo, and the file is called like it.
+        # The folder and the file are named after the photo.
         shutil.rmtree(file.parent)
     return None, photo, desk.show(photo, *values)
 
 
 class _SealedPage:
-    """Adds to every answer that nothing is to be fetched from, or sent to, anywhere else, and nothing is to be kept."""
+    """Adds headers to every response: no requests to other hosts, and no referrer."""
 
     def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
         self._app = app

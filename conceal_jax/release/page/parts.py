@@ -50,7 +50,7 @@ def shown(
     """
     data = _data(concealed)
     link = f'<a class="download" download="concealed.png" href="{data}">Download</a> (pixels alone, no metadata)'
-    pair = _figure(_data(photo), "the photo, as the encoder sees it") + _figure(data, "concealed")
+    pair = _figure(_data(photo), "the photo, as the encoder reads it") + _figure(data, "concealed")
     bars = _bars(readers, readings) if readers else notice(f"No attackers: {without_readers}")
     return f'<div class="pair">{pair}</div><p>{link}</p>{bars}'
 

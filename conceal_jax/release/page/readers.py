@@ -1,6 +1,6 @@
-"""Quick attackers that read a single photo, its code and its concealed picture: what the page shows as bars.
+"""Quick attackers on a single photo, its code and its concealed picture, which the page shows as bars.
 
-They are weaker than the audit's, which has more of them and more time: what they cannot read, others may.
+They are weaker than the audit's: what they cannot read, others may.
 """
 
 import dataclasses
@@ -17,10 +17,10 @@ from conceal_jax.audit.targets import targets_of
 from conceal_jax.audit.vocabulary import SOURCES, Source
 
 _THUMBNAIL = 16
-"""Pixels a side that readers of pictures see."""
+"""Side in pixels of the thumbnails that attackers on pictures read."""
 
-_JUDGES, _CHOOSERS = 5, 8
-"""One person in so many is kept from learning: to be judged on, and to be calibrated on."""
+_TEST_ONE_IN, _VALIDATE_ONE_IN = 5, 8
+"""One person in so many is held out, for testing and for calibration."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Reader:
     Attributes:
         attacker: perceptrons, one for each attribute.
         calibrations: by attribute.
-        accuracies: by attribute, balanced accuracy on people that were not learned from.
+        accuracies: by attribute, balanced accuracy on held-out people.
     """
 
     attacker: MLPAttacker
@@ -38,7 +38,7 @@ class Reader:
     accuracies: dict[str, float]
 
     def read(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
-        """By attribute, the probability [N, classes] of each class, where all are equally likely beforehand."""
+        """By attribute, the probability [N, classes] of each class under equal priors."""
         scores = self.attacker.predict(_features(inputs))
         return {name: np.exp(found.balanced(scores[name])) for name, found in self.calibrations.items()}
 
@@ -48,7 +48,7 @@ class Readers:
     """Readers of a photo, its code, and its concealed picture.
 
     Attributes:
-        people: how many were learned from.
+        people: number of training people.
         classes: by attribute, the names of its classes or groups.
         by_source: the readers.
     """
@@ -72,25 +72,23 @@ def fit_readers(release: Release, attributes: AttributeSet, seed: int = 0) -> Re
     readers: dict[Source, Reader] = {}
     for source in SOURCES:
         examples = Examples(_features(release.inputs(source)), targets, people=release.people)
-        others, judged = examples.split(_JUDGES, seed)
-        learn, choose = others.split(_CHOOSERS, seed)
+        others, test = examples.split(_TEST_ONE_IN, seed)
+        learn, choose = others.split(_VALIDATE_ONE_IN, seed)
         attacker = MLPAttacker(seed=seed).fit(learn, choose)
         scores = attacker.predict(choose.inputs)
         readers[source] = Reader(
             attacker,
             {name: calibrate(scores[name], choose.targets[name], learn.targets[name]) for name in scores},
-            _accuracies(attacker, judged),
+            _accuracies(attacker, test),
         )
     return Readers(len(learn), {spec.name: spec.group_names for spec in concealed.concealed}, readers)
 
 
-def _accuracies(attacker: MLPAttacker, judged: Examples) -> dict[str, float]:
-    scores = attacker.predict(judged.inputs)
-    known = {name: target.known for name, target in judged.targets.items()}
+def _accuracies(attacker: MLPAttacker, test: Examples) -> dict[str, float]:
+    scores = attacker.predict(test.inputs)
+    known = {name: target.known for name, target in test.targets.items()}
     return {
-        name: balanced_accuracy(
-            judged.targets[name].labels[known[name]], scores[name][known[name]].argmax(axis=1)
-        ).value
+        name: balanced_accuracy(test.targets[name].labels[known[name]], scores[name][known[name]].argmax(axis=1)).value
         for name in scores
     }
 

@@ -1,4 +1,4 @@
-"""TFDS builders for UTKFace, FairFace and any labelled folder; they write what `open_collection` reads.
+"""TFDS builders that prepare UTKFace, FairFace or any labelled folder from what `open_collection` reads.
 
     UTKFace(data=DataConfig(source="utkface", path="utkface.zip"), attributes=..., data_dir="prepared",
             file_format="array_record").download_and_prepare()
@@ -53,7 +53,7 @@ class CollectionBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True)
                     "image": io.BytesIO(content) if isinstance(content, bytes) else content,
                     "name": name,
                     "group": collection.group[index],
-                    # What is optional and was not there is missing for everybody.
+                    # An optional attribute without a column is missing everywhere.
                     **{
                         spec.column or spec.name: collection.labels[spec.name][index]
                         if spec.name in collection.labels

@@ -13,7 +13,7 @@ from tests.data.conftest import AGE, GENDER, SMILE, encode, write_zip
 @pytest.mark.filterwarnings("ignore")  # TensorFlow Datasets and its dependencies warn of their own code
 def test_a_prepared_collection_reads_back_equal(tmp_path: Path) -> None:
     pytest.importorskip("tensorflow_datasets")
-    from conceal_jax.data.sources.builders import UTKFace
+    from conceal_jax.data.tfds_builders import UTKFace
 
     files = {f"{age}_{age % 2}_0_2017.jpg": encode(age) for age in range(30)}
     config = DataConfig("utkface", str(write_zip(tmp_path / "faces.zip", files)), validation_fraction=0.3)

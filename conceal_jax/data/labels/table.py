@@ -1,4 +1,4 @@
-"""Tables of labels: CSV, JSONL, and the text files of CelebA."""
+"""Tables of labels, from CSV or JSONL."""
 
 import csv
 import dataclasses
@@ -25,7 +25,7 @@ class Table:
     Attributes:
         origin: the file, for messages.
         columns: equally long lists.
-        bad_rows: by a name such as "labels.csv line 17", why a row cannot be read.
+        bad_rows: the reason why a row cannot be read, by a name such as "labels.csv line 17".
     """
 
     origin: str
@@ -39,7 +39,7 @@ class Table:
         """The cells of the column of file names.
 
         Raises:
-            ValueError: the table has no column called so.
+            ValueError: the table has no such column.
         """
         name = next((name for name in FILE_COLUMNS if name in self.columns), None)
         if name is None:
@@ -55,7 +55,7 @@ class Table:
         return {name: cells for name, cells in self.columns.items() if cells is not files}
 
     def column(self, name: str) -> list[str]:
-        """The cells of a column; a `ValueError` names the columns there are."""
+        """The cells of a column; a `ValueError` lists the columns where it is missing."""
         return list(require_column(self.columns, name, self.origin))
 
 

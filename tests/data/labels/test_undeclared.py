@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from conceal_jax.attributes import AttributeSet, Categorical, Continuous
 from conceal_jax.config import DataConfig
 from conceal_jax.data.collection import Items, build_collection, parse_cell
+from conceal_jax.data.labels.undeclared import MAX_CLASSES, undeclared_attributes
 from conceal_jax.data.report import DataReport
 from conceal_jax.data.sources.open import open_collection, open_with_undeclared
-from conceal_jax.data.sources.undeclared import MAX_CLASSES, undeclared_attributes
 from tests.data.conftest import GENDER, encode
 
 MakeFolder = Callable[[dict[str, bytes], str], Path]

@@ -1,4 +1,4 @@
-"""Label columns that nobody declared: attributes that hiding others may have touched, or laid bare."""
+"""Undeclared attributes: label columns that no attribute declares, and that hiding others may have exposed."""
 
 import re
 from collections.abc import Collection as Container
@@ -9,7 +9,7 @@ import numpy as np
 from conceal_jax.attributes import Attribute, AttributeSet, Categorical, Continuous
 from conceal_jax.attributes.appearance import APPEARANCE
 from conceal_jax.data.collection import GROUP_COLUMNS, SPLIT_COLUMN, Items
-from conceal_jax.data.sources.table import FILE_COLUMNS
+from conceal_jax.data.labels.table import FILE_COLUMNS
 
 MAX_CLASSES = 20
 NOT_ATTRIBUTES = frozenset({*FILE_COLUMNS, *GROUP_COLUMNS, SPLIT_COLUMN, "label_conflict", "service_test"})
@@ -19,13 +19,13 @@ NOT_ATTRIBUTES = frozenset({*FILE_COLUMNS, *GROUP_COLUMNS, SPLIT_COLUMN, "label_
 def undeclared_attributes(items: Items, declared: AttributeSet) -> tuple[Attribute, ...]:
     """Specifications of the label columns that no declared attribute reads, in the order of the columns.
 
-    What a column holds is told by its cells; empty ones are missing labels.
+    The cells of a column decide its kind; empty ones are missing labels.
 
     - Numbers from 0 to 1, or -1 and 1: a score or flag, with the classes "no" and "yes" (from the middle on).
-    - 2 to 20 different whole numbers or texts: the classes. Numbers may be codes, so they are not taken for amounts.
+    - 2 to 20 different whole numbers or texts: the classes. Numbers may be codes, so they are classes, not values.
     - Other numbers: values, with the range that they span.
 
-    No attribute are: columns in `NOT_ATTRIBUTES`; columns where all labels fall into one class; whole numbers that are
+    Left out are columns in `NOT_ATTRIBUTES`; columns where all labels fall into one class; whole numbers that are
     all different (a running number); more than 20 different texts; columns with the same cells as another one, such as
     ethnicity and race.
 
@@ -37,7 +37,7 @@ def undeclared_attributes(items: Items, declared: AttributeSet) -> tuple[Attribu
     first: dict[tuple[str, ...], str] = {}
     for column in sorted(items.columns, key=lambda column: (column not in read, len(column))):
         first.setdefault(tuple(items.columns[column]), column)
-    # What is measured in pictures has names, too.
+    # Attributes measured in pictures have names, too.
     names = {spec.name for spec in (*declared.all, *APPEARANCE)}
     specs: list[Attribute] = []
     for column, cells in items.columns.items():
@@ -61,7 +61,7 @@ def _name(column: str, taken: Container[str]) -> str:
 
 
 def _specify(name: str, column: str, cells: Sequence[str]) -> Attribute | None:
-    """The specification of a column, or None if it is no attribute."""
+    """The specification of a column, or None if it is not an attribute."""
     known = [text for text in map(str.strip, cells) if text]
     texts = sorted(set(known))
     values = _numbers(texts)
@@ -74,7 +74,7 @@ def _specify(name: str, column: str, cells: Sequence[str]) -> Attribute | None:
         if not whole or len(texts) > MAX_CLASSES:
             numbering = whole and len(texts) == len(known)
             return None if numbering or len(set(values)) < 2 else _value(name, column, values)
-    # Class names are told apart whatever their case, so "Yes" and "yes" are one.
+    # Class names are compared without case, so "Yes" and "yes" are one.
     classes = tuple({text.casefold(): text for text in reversed(texts)}.values())[::-1]
     return Categorical(name, classes, column) if 2 <= len(classes) <= MAX_CLASSES else None
 

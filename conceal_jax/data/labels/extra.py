@@ -1,17 +1,18 @@
-"""An extra CSV, joined by file name, that brings splits, groups and further labels."""
+"""Joins an extra CSV with splits, groups and further labels to the items by file name."""
 
 import dataclasses
 from pathlib import PurePosixPath
 
 from conceal_jax.data.collection import Items
-from conceal_jax.data.sources.table import Table
+from conceal_jax.data.labels.table import Table
 
 
 def join_extra(items: Items, table: Table) -> Items:
     """Adds the table's columns; where both have a column, the table's takes its place.
 
     A row belongs to the item of that name or, if one name is the end of the other, to the only item of that name
-    without folders. Items without a row get empty cells; both kinds of leftovers are counted in the report's notes.
+    without folders. Items without a row get empty cells. The report's notes count these items, and rows without
+    an item.
 
     Raises:
         ValueError: no row belongs to any item, or a file is named by rows that differ.
@@ -46,7 +47,7 @@ def _rows_by_item(items: Items, table: Table) -> dict[int, int]:
     for row, cell in enumerate(table.file_names()):
         name = str(PurePosixPath(cell))
         same_base = by_base.get(name.rpartition("/")[2], [])
-        # A folder in either name may stand above what the other begins from, but is never another folder.
+        # One name may have leading folders that the other lacks, but the folders that both have must agree.
         alone = same_base if len(same_base) == 1 and _same_ending(name, items.names[same_base[0]]) else [-1]
         index = by_name.get(name, alone[0])
         if index < 0:
