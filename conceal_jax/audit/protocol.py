@@ -18,7 +18,7 @@ from conceal_jax.audit.targets import Target, Targets, require_readable, targets
 Progress = Callable[[str], None]
 Scores = Mapping[str, np.ndarray]
 
-CHOOSE_ONE_IN = 10
+VALIDATE_ONE_IN = 10
 """One in so many training people is a validation person, for hyper-parameters and calibration."""
 ENSEMBLE = "ensemble"
 ENSEMBLE_SIZE = 3
@@ -97,40 +97,43 @@ def answer(
     progress: Progress = lambda line: None,
 ) -> Answers:
     """Calibrated answers about the people with these inputs; with two or more attackers, an ensemble's too."""
-    learn, choose = train.split(CHOOSE_ONE_IN, seed)
+    learn, validation = train.split(VALIDATE_ONE_IN, seed)
     chosen, predicted = {}, {}
     for attacker in attackers:
         start = time.perf_counter()
         # The threads of BLAS and OpenMP wait for each other by spinning: beside another busy process two of them take
         # ten times as long as one, and alone on so small problems hardly less.
         with threadpool_limits(1):
-            attacker.fit(learn, choose)
-            chosen[attacker.name], predicted[attacker.name] = attacker.predict(choose.inputs), attacker.predict(inputs)
+            attacker.fit(learn, validation)
+            chosen[attacker.name], predicted[attacker.name] = (
+                attacker.predict(validation.inputs),
+                attacker.predict(inputs),
+            )
         progress(f"{attacker.name}: {len(train)} people in {time.perf_counter() - start:.1f} s")
-    answers = {name: _calibrated(chosen[name], predicted[name], choose.targets, learn.targets) for name in chosen}
+    answers = {name: _calibrated(chosen[name], predicted[name], validation.targets, learn.targets) for name in chosen}
     if len(attackers) > 1:
-        rated = {name: _calibrated(chosen[name], chosen[name], choose.targets, learn.targets) for name in chosen}
-        answers[ENSEMBLE] = _ensemble(rated, answers, choose.targets, learn.targets)
+        rated = {name: _calibrated(chosen[name], chosen[name], validation.targets, learn.targets) for name in chosen}
+        answers[ENSEMBLE] = _ensemble(rated, answers, validation.targets, learn.targets)
     return answers
 
 
-def _calibrated(chosen: Scores, predicted: Scores, choose: Targets, learn: Targets) -> dict[str, Answer]:
+def _calibrated(chosen: Scores, predicted: Scores, validation: Targets, learn: Targets) -> dict[str, Answer]:
     """Answers from raw scores; `chosen` are those of the validation people."""
-    return {name: _answer(chosen[name], scores, choose[name], learn[name]) for name, scores in predicted.items()}
+    return {name: _answer(chosen[name], scores, validation[name], learn[name]) for name, scores in predicted.items()}
 
 
-def _answer(chosen: np.ndarray, predicted: np.ndarray, choose: Target, learn: Target) -> Answer:
+def _answer(chosen: np.ndarray, predicted: np.ndarray, validation: Target, learn: Target) -> Answer:
     if not learn.class_count:
         return Answer(predicted)
-    calibration = calibrate(chosen, choose, learn)
+    calibration = calibrate(chosen, validation, learn)
     priors = np.broadcast_to(calibration.log_priors, predicted.shape)
     return Answer(calibration.balanced(predicted), calibration.natural(predicted), priors)
 
 
-def _ensemble(rated: Answers, answers: Answers, choose: Targets, learn: Targets) -> dict[str, Answer]:
+def _ensemble(rated: Answers, answers: Answers, validation: Targets, learn: Targets) -> dict[str, Answer]:
     """For every target, the mean answer of the attackers with the least validation loss."""
     ensemble = {}
-    for name, target in choose.items():
+    for name, target in validation.items():
         able = [attacker for attacker in answers if name in answers[attacker]]
         if not able:
             continue

@@ -1,4 +1,4 @@
-"""A trained run as one object that turns photos into codes, and codes into pictures: arrays in, arrays out."""
+"""A trained run as one object: `encode` turns photos into codes, `decode` codes into pictures, arrays in and out."""
 
 import secrets
 import warnings
@@ -72,16 +72,16 @@ class Concealer:
 
     @property
     def latent_dim(self) -> int:
-        """Numbers in a code."""
+        """Dimensions of a code."""
         return self.run.model.latent_dim
 
     @cached_property
     def model_hash(self) -> str:
-        """Tells models apart, in hexadecimal: codes of one cannot be decoded by another."""
+        """Identifies the model, in hexadecimal: codes of one model cannot be decoded by another."""
         return model_hash(self.run)
 
     def encode(self, images: np.ndarray, key: bytes | None = None, *, mean: bool = False) -> np.ndarray:
-        """Codes of pictures.
+        """Encodes photos: samples their posteriors with noise that is keyed by each photo.
 
         Args:
             images: uint8 [N, S, S, 3]; S is `image_size`.
@@ -108,11 +108,11 @@ class Concealer:
         return in_batches(partial(self._on_devices, self._encode), (images, noise), self.batch_size)
 
     def decode(self, codes: np.ndarray, attributes: str | np.ndarray = "neutral") -> np.ndarray:
-        """Pictures of codes.
+        """Decodes codes to pictures under labels.
 
         Args:
             codes: float32 [N, latent_dim].
-            attributes: a request such as "gender=female,age=40", where what is not asked for stays neutral; or label
+            attributes: a request such as "gender=female,age=40", where what is not requested stays neutral; or label
                 vectors, float32 [width] for all codes or [N, width].
 
         Returns:

@@ -138,7 +138,7 @@ def test_the_best_attackers_of_the_people_held_out_make_the_ensemble(readings):
 def test_an_attribute_without_labels_among_those_held_out_ends_no_audit():
     train, test = people(600, 0), people(300, 1)
     train.inputs[:, -1] = np.arange(600)
-    _, held_out = train.split(protocol.CHOOSE_ONE_IN, 0)
+    _, held_out = train.split(protocol.VALIDATE_ONE_IN, 0)
     for name, missing in (("gender", -1), ("age", -1), (value_of("age"), np.nan)):
         train.targets[name].labels[held_out.inputs[:, -1].astype(int)] = missing
     readings = protocol.attack(train, test, quick_suite(0))

@@ -18,12 +18,12 @@ class Attacker(Protocol):
 
     name: str
 
-    def fit(self, learn: Examples, choose: Examples) -> "Attacker":
+    def fit(self, train: Examples, validation: Examples) -> "Attacker":
         """Fits every target that it can answer; returns itself.
 
         Args:
-            learn: training people; classes weigh the same whatever their sizes.
-            choose: validation people, for hyper-parameters and early stopping.
+            train: training people; classes weigh the same whatever their sizes.
+            validation: validation people, for hyper-parameters and early stopping.
         """
         ...
 

@@ -33,20 +33,20 @@ class Calibration:
         return _predict(scores, self.temperature, self.log_priors)
 
 
-def calibrate(scores: np.ndarray, choose: Target, learn: Target) -> Calibration:
+def calibrate(scores: np.ndarray, validation: Target, train: Target) -> Calibration:
     """The temperature with the least cross-entropy on the validation people (Guo et al. 2017).
 
     Args:
         scores: float [N, classes] of the validation people.
-        choose: their labels.
-        learn: the labels of the training people, which give the priors.
+        validation: their labels.
+        train: the labels of the training people, which give the priors.
     """
-    counts = np.bincount(learn.labels[learn.known], minlength=learn.class_count)
+    counts = np.bincount(train.labels[train.known], minlength=train.class_count)
     with np.errstate(divide="ignore"):
         log_priors = np.log(counts / counts.sum())
-    labels = choose.labels[choose.known]
+    labels = validation.labels[validation.known]
     known = np.isfinite(log_priors[labels])
-    rows, labels = scores[choose.known][known], labels[known]
+    rows, labels = scores[validation.known][known], labels[known]
 
     def cross_entropy(log_temperature: float) -> float:
         predicted = _predict(rows, np.exp(log_temperature), log_priors)

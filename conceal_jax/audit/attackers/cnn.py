@@ -52,15 +52,15 @@ class CNNAttacker:
         self.name = f"cnn-{seed}"
         self._epochs, self._flip, self._seed, self._progress = epochs, flip, seed, progress
 
-    def fit(self, learn: Examples, choose: Examples) -> "CNNAttacker":
+    def fit(self, train: Examples, validation: Examples) -> "CNNAttacker":
         """Trains a fresh network on uint8 pictures [N, S, S, 3], S being 32, 64 or 128; returns itself.
 
-        `choose` is unused: the learning rate decays to zero, and the last weights are kept.
+        `validation` is unused: the learning rate decays to zero, and the last weights are kept.
         """
-        pictures = learn.inputs
+        pictures = train.inputs
         require_pictures(pictures)
-        self._targets = target_arrays(learn.targets)
-        self._model = ResidualCNN(len(learn.targets), self._targets.width, self._flip)
+        self._targets = target_arrays(train.targets)
+        self._model = ResidualCNN(len(train.targets), self._targets.width, self._flip)
         steps, _ = batch_plan(len(pictures), self.batch_size)
         optimizer = adamw(self.learning_rate, self.weight_decay, self._epochs * steps)
         training = Training(self._model, optimizer, tuple(self._targets.class_counts.tolist()))
@@ -98,7 +98,7 @@ class PretrainedCNN:
     def __init__(self, trained: CNNAttacker) -> None:
         self._trained = trained
 
-    def fit(self, learn: Examples, choose: Examples) -> "PretrainedCNN":
+    def fit(self, train: Examples, validation: Examples) -> "PretrainedCNN":
         """Learns nothing."""
         return self
 

@@ -38,16 +38,18 @@ class HistogramAttacker:
     name = "histograms"
     counts = (1, 2, 4, 8, 16, 32, 64)
 
-    def fit(self, learn: Examples, choose: Examples) -> "HistogramAttacker":
-        """Counts on `learn`; the number of dimensions of each target is tuned on `choose`."""
-        self._edges = np.quantile(learn.inputs, np.arange(1, BINS) / BINS, axis=0)
-        learned, validation = self._bins(learn.inputs), self._bins(choose.inputs)
+    def fit(self, train: Examples, validation: Examples) -> "HistogramAttacker":
+        """Counts on `train`; the number of dimensions of each target is tuned on `validation`."""
+        self._edges = np.quantile(train.inputs, np.arange(1, BINS) / BINS, axis=0)
+        train_inputs, validation_inputs = self._bins(train.inputs), self._bins(validation.inputs)
         self._models = {}
-        for name in answerable(learn, choose):
-            target = learn.targets[name]
+        for name in answerable(train, validation):
+            target = train.targets[name]
             if target.class_count:
-                models = _models(learned, target, self.counts)
-                self._models[name] = best({model: model.predict(validation) for model in models}, choose.targets[name])
+                models = _models(train_inputs, target, self.counts)
+                self._models[name] = best(
+                    {model: model.predict(validation_inputs) for model in models}, validation.targets[name]
+                )
         return self
 
     def predict(self, inputs: np.ndarray) -> dict[str, np.ndarray]:

@@ -36,23 +36,26 @@ class KernelAttacker:
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed
 
-    def fit(self, learn: Examples, choose: Examples) -> "KernelAttacker":
-        """Learns on `learn`; each target's kernel width and penalty are tuned on `choose`."""
-        self._scaler = StandardScaler().fit(learn.inputs)
-        self._maps = [self._map(learn.inputs, width) for width in self.widths]
-        names, solutions, outputs = answerable(learn, choose), {}, {}
-        regressions = {name: _regression(learn.targets[name]) for name in names}
-        nothing = np.zeros((len(learn), 0), np.float32)
+    def fit(self, train: Examples, validation: Examples) -> "KernelAttacker":
+        """Learns on `train`; each target's kernel width and penalty are tuned on `validation`."""
+        self._scaler = StandardScaler().fit(train.inputs)
+        self._maps = [self._map(train.inputs, width) for width in self.widths]
+        names, solutions, outputs = answerable(train, validation), {}, {}
+        regressions = {name: _regression(train.targets[name]) for name in names}
+        nothing = np.zeros((len(train), 0), np.float32)
         responses = np.concatenate([nothing, *(columns for columns, _ in regressions.values())], axis=1)
         for index in range(len(self.widths)):
-            features, validation = self._features(learn.inputs, index), self._features(choose.inputs, index)
+            features, validation_features = (
+                self._features(train.inputs, index),
+                self._features(validation.inputs, index),
+            )
             for penalty, weights in zip(self.penalties, ridge_path(features, responses, self.penalties), strict=True):
-                solutions[index, penalty], outputs[index, penalty] = weights, validation @ weights
+                solutions[index, penalty], outputs[index, penalty] = weights, validation_features @ weights
         self._models, start = {}, 0
         for name, (columns, bias) in regressions.items():
             own = slice(start, start := start + columns.shape[1])
             answers = {candidate: _answers(output[:, own], bias) for candidate, output in outputs.items()}
-            candidate = best(answers, choose.targets[name])
+            candidate = best(answers, validation.targets[name])
             self._models[name] = candidate[0], solutions[candidate][:, own], bias
         return self
 

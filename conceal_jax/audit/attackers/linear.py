@@ -88,14 +88,19 @@ class LinearAttacker:
 
     name = "linear"
 
-    def fit(self, learn: Examples, choose: Examples) -> "LinearAttacker":
-        """Fits `learn`; each target's penalty is tuned on `choose`."""
-        self._scaler = Whitening().fit(learn.inputs)
-        learned, validation = self._scaler.transform(learn.inputs), self._scaler.transform(choose.inputs)
+    def fit(self, train: Examples, validation: Examples) -> "LinearAttacker":
+        """Fits `train`; each target's penalty is tuned on `validation`."""
+        self._scaler = Whitening().fit(train.inputs)
+        train_inputs, validation_inputs = (
+            self._scaler.transform(train.inputs),
+            self._scaler.transform(validation.inputs),
+        )
         self._models = {}
-        for name in answerable(learn, choose):
-            models = linear_models(learned, learn.targets[name], STRENGTHS)
-            self._models[name] = min(models, key=lambda model: loss(model.predict(validation), choose.targets[name]))
+        for name in answerable(train, validation):
+            models = linear_models(train_inputs, train.targets[name], STRENGTHS)
+            self._models[name] = min(
+                models, key=lambda model: loss(model.predict(validation_inputs), validation.targets[name])
+            )
         return self
 
     def predict(self, inputs: np.ndarray) -> dict[str, np.ndarray]:

@@ -12,9 +12,9 @@ class MajorityAttacker:
 
     name = "majority"
 
-    def fit(self, learn: Examples, choose: Examples) -> "MajorityAttacker":
-        """Counts the labels of `learn`; `choose` is unused."""
-        self._constants = {name: _constant(learn.targets[name]) for name in answerable(learn, choose)}
+    def fit(self, train: Examples, validation: Examples) -> "MajorityAttacker":
+        """Counts the labels of `train`; `validation` is unused."""
+        self._constants = {name: _constant(train.targets[name]) for name in answerable(train, validation)}
         return self
 
     def predict(self, inputs: np.ndarray) -> dict[str, np.ndarray]:

@@ -32,33 +32,33 @@ class MixtureAttacker:
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed
 
-    def fit(self, learn: Examples, choose: Examples) -> "MixtureAttacker":
-        """Stores the posteriors of `learn`.
+    def fit(self, train: Examples, validation: Examples) -> "MixtureAttacker":
+        """Stores the posteriors of `train`.
 
-        The broadening of each target is tuned on `choose` and on some of `learn` together; for these, the person's own
+        The broadening of each target is tuned on `validation` and on some of `train` together; for these, the own
         posterior is left out.
 
         Raises:
-            ValueError: the posteriors of `learn` are not known.
+            ValueError: the posteriors of `train` are not known.
         """
-        if learn.posterior is None:
+        if train.posterior is None:
             raise ValueError(
                 "the mixture attacker got codes alone; give the posterior that each was drawn from as well"
             )
-        if not (learn.posterior.std > 0).all():
+        if not (train.posterior.std > 0).all():
             raise ValueError(
-                f"got a posterior with a standard deviation of {learn.posterior.std.min():g}; the mixture attacker "
+                f"got a posterior with a standard deviation of {train.posterior.std.min():g}; the mixture attacker "
                 "needs densities, so every one must be above 0"
             )
-        self._posterior = learn.posterior
-        self._targets = {name: learn.targets[name] for name in answerable(learn, choose)}
-        tuning = np.random.default_rng(self._seed).permutation(len(learn))[: self.tuned_on]
-        own = np.concatenate([tuning, np.full(len(choose), NOT_STORED)])
+        self._posterior = train.posterior
+        self._targets = {name: train.targets[name] for name in answerable(train, validation)}
+        tuning = np.random.default_rng(self._seed).permutation(len(train))[: self.tuned_on]
+        own = np.concatenate([tuning, np.full(len(validation), NOT_STORED)])
         pairs = [(name, broadening) for name in self._targets for broadening in self.broadenings]
-        answers = self._answers(np.concatenate([learn.inputs[tuning], choose.inputs]), own, pairs)
+        answers = self._answers(np.concatenate([train.inputs[tuning], validation.inputs]), own, pairs)
         self._broadenings = {}
         for name, target in self._targets.items():
-            labels = np.concatenate([target.labels[tuning], choose.targets[name].labels])
+            labels = np.concatenate([target.labels[tuning], validation.targets[name].labels])
             candidates = {broadening: answers[name, broadening] for broadening in self.broadenings}
             self._broadenings[name] = best(candidates, Target(labels, target.class_count))
         return self

@@ -47,17 +47,17 @@ class MLPAttacker:
         self.name = f"mlp-{width}"
         self._width, self._seed, self._epochs, self._networks, self._whiten = width, seed, epochs, networks, whiten
 
-    def fit(self, learn: Examples, choose: Examples) -> "MLPAttacker":
-        """Trains all networks on `learn`, with early stopping on `choose`."""
-        self._scaler = (Whitening() if self._whiten else StandardScaler()).fit(learn.inputs)
-        self._targets = target_arrays(learn.targets)
-        learned, chosen = (self._on_device(part) for part in (learn, choose))
+    def fit(self, train: Examples, validation: Examples) -> "MLPAttacker":
+        """Trains all networks on `train`, with early stopping on `validation`."""
+        self._scaler = (Whitening() if self._whiten else StandardScaler()).fit(train.inputs)
+        self._targets = target_arrays(train.targets)
+        train_arrays, validation_arrays = (self._on_device(part) for part in (train, validation))
         repeated = self._targets.repeated(self._networks)
         self._model = _Perceptrons(len(repeated.names), self._width, repeated.width)
-        steps, _ = batch_plan(len(learn), self.batch_size)
+        steps, _ = batch_plan(len(train), self.batch_size)
         optimizer = adamw(self.learning_rate, self.weight_decay, self._epochs * steps)
         training = Training(self._model, optimizer, tuple(repeated.class_counts.tolist()))
-        self._params = self._train(training, learned, chosen)
+        self._params = self._train(training, train_arrays, validation_arrays)
         return self
 
     def predict(self, inputs: np.ndarray) -> Mapping[str, np.ndarray]:
@@ -73,17 +73,17 @@ class MLPAttacker:
     def _scaled(self, inputs: np.ndarray) -> np.ndarray:
         return self._scaler.transform(inputs).astype(np.float32)
 
-    def _train(self, training: Training, learned: DeviceExamples, chosen: DeviceExamples) -> PyTree:
+    def _train(self, training: Training, train: DeviceExamples, validation: DeviceExamples) -> PyTree:
         """The weights of every network after the epoch with its least validation loss."""
         generator, key = np.random.default_rng(self._seed), jax.random.key(self._seed)
-        everyone = np.arange(len(learned[0]))
-        params = self._model.init(key, learned[0][:1])
+        everyone = np.arange(len(train[0]))
+        params = self._model.init(key, train[0][:1])
         state, best, least = training.optimizer.init(params), params, jnp.full(len(training.class_counts), jnp.inf)
         for epoch in range(self._epochs):
             batches = shuffled_batches(everyone, self.batch_size, generator)
             step_key = jax.random.fold_in(key, epoch)
-            params, state, _ = train_epoch(training, params, state, learned, batches, step_key)
-            now = losses(training, params, chosen)
+            params, state, _ = train_epoch(training, params, state, train, batches, step_key)
+            now = losses(training, params, validation)
             best, least = _keep_better(params, now, best, least)
         return best
 
@@ -124,7 +124,7 @@ class _Perceptrons(nn.Module):
 def _keep_better(params: PyTree, now: Array, best: PyTree, least: Array) -> tuple[PyTree, Array]:
     """Network by network, the parameters with the smaller loss [networks], and that loss."""
 
-    def choose(new: Array, old: Array) -> Array:
+    def better(new: Array, old: Array) -> Array:
         return jnp.where((now < least).reshape(-1, *[1] * (new.ndim - 1)), new, old)
 
-    return jax.tree.map(choose, params, best), jnp.minimum(now, least)
+    return jax.tree.map(better, params, best), jnp.minimum(now, least)

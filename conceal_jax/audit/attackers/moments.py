@@ -193,20 +193,22 @@ class MomentsAttacker:
     counts = (1, 2, 4, 8, 16, 64, 256)
     strength = 1e-2
 
-    def fit(self, learn: Examples, choose: Examples) -> "MomentsAttacker":
-        """Ranks moments and fits on `learn`; the number of moments of each target is tuned on `choose`."""
-        tail = max(TAIL, TAIL_PEOPLE / len(learn))
-        self._limits = np.quantile(learn.inputs, [tail, 1 - tail], axis=0)
-        self._scaler = StandardScaler().fit(np.clip(learn.inputs, *self._limits))
-        self._sorted = np.sort(learn.inputs, axis=0)
-        self._polynomials = orthonormal_polynomials(self._axes(learn.inputs))
-        learned, validation = self._basis(learn.inputs), self._basis(choose.inputs)
-        names = answerable(learn, choose)
-        factors, shares = _ranked(learned, learn.inputs.shape[1], [learn.targets[name] for name in names])
+    def fit(self, train: Examples, validation: Examples) -> "MomentsAttacker":
+        """Ranks moments and fits on `train`; the number of moments of each target is tuned on `validation`."""
+        tail = max(TAIL, TAIL_PEOPLE / len(train))
+        self._limits = np.quantile(train.inputs, [tail, 1 - tail], axis=0)
+        self._scaler = StandardScaler().fit(np.clip(train.inputs, *self._limits))
+        self._sorted = np.sort(train.inputs, axis=0)
+        self._polynomials = orthonormal_polynomials(self._axes(train.inputs))
+        train_basis, validation_basis = self._basis(train.inputs), self._basis(validation.inputs)
+        names = answerable(train, validation)
+        factors, shares = _ranked(train_basis, train.inputs.shape[1], [train.targets[name] for name in names])
         self._models = {}
         for name, share in zip(names, shares, strict=True):
-            models = self._models_on(learned, factors[np.argsort(-share)[: self.counts[-1]]], learn.targets[name])
-            self._models[name] = best({model: model.predict(validation) for model in models}, choose.targets[name])
+            models = self._models_on(train_basis, factors[np.argsort(-share)[: self.counts[-1]]], train.targets[name])
+            self._models[name] = best(
+                {model: model.predict(validation_basis) for model in models}, validation.targets[name]
+            )
         return self
 
     def predict(self, inputs: np.ndarray) -> dict[str, np.ndarray]:

@@ -19,14 +19,14 @@ class NeighboursAttacker:
     counts = (300, 150, 80, 40, 20, 10, 5)
     people_at_once = 512
 
-    def fit(self, learn: Examples, choose: Examples) -> "NeighboursAttacker":
-        """Stores `learn`; k is tuned for each target on `choose`."""
-        self._scaler = StandardScaler().fit(learn.inputs)
-        self._learned = self._standardise(learn.inputs)
-        self._targets = {name: learn.targets[name] for name in answerable(learn, choose)}
-        nearest = self._nearest(choose.inputs)
+    def fit(self, train: Examples, validation: Examples) -> "NeighboursAttacker":
+        """Stores `train`; k is tuned for each target on `validation`."""
+        self._scaler = StandardScaler().fit(train.inputs)
+        self._learned = self._standardise(train.inputs)
+        self._targets = {name: train.targets[name] for name in answerable(train, validation)}
+        nearest = self._nearest(validation.inputs)
         self._counts = {
-            name: best({count: votes(nearest[:, :count], target) for count in self.counts}, choose.targets[name])
+            name: best({count: votes(nearest[:, :count], target) for count in self.counts}, validation.targets[name])
             for name, target in self._targets.items()
         }
         return self

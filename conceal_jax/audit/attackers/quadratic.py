@@ -44,16 +44,18 @@ class QuadraticAttacker:
     ranks = (1, 2, 4, 8, 16)
     strengths = (1e-3, 1e-1)
 
-    def fit(self, learn: Examples, choose: Examples) -> "QuadraticAttacker":
-        """Fits `learn`; ranks and penalties are tuned on `choose`."""
-        self._whitening = Whitening().fit(learn.inputs)
-        learned, validation = self._whiten(learn.inputs), self._whiten(choose.inputs)
+    def fit(self, train: Examples, validation: Examples) -> "QuadraticAttacker":
+        """Fits `train`; ranks and penalties are tuned on `validation`."""
+        self._whitening = Whitening().fit(train.inputs)
+        train_inputs, validation_inputs = self._whiten(train.inputs), self._whiten(validation.inputs)
         self._forms = {}
-        for name in answerable(learn, choose):
-            target = learn.targets[name]
+        for name in answerable(train, validation):
+            target = train.targets[name]
             if target.class_count <= MAX_CLASSES:
-                forms = self._forms_of(learned, target)
-                self._forms[name] = best({form: form.predict(validation) for form in forms}, choose.targets[name])
+                forms = self._forms_of(train_inputs, target)
+                self._forms[name] = best(
+                    {form: form.predict(validation_inputs) for form in forms}, validation.targets[name]
+                )
         return self
 
     def predict(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
@@ -73,7 +75,7 @@ class QuadraticAttacker:
             kept = np.take_along_axis(directions, order[:, None, :rank], 2)
             along = np.concatenate(list(kept), axis=1).astype(np.float32)
             squares = np.square(whitened @ along)
-            # Where codes do not vary, there is nothing to learn, and nothing to divide by.
+            # Where codes do not vary, there is nothing to learn, and no scale to divide by.
             means, deviations = squares.mean(axis=0), np.maximum(squares.std(axis=0), 1e-6)
             models = linear_models((squares - means) / deviations, target, self.strengths)
             forms += [_Form(along, means, deviations, model) for model in models]

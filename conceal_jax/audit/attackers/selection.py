@@ -12,14 +12,14 @@ from conceal_jax.audit.targets import Target
 Candidate = TypeVar("Candidate")
 
 
-def answerable(learn: Examples, choose: Examples) -> list[str]:
+def answerable(train: Examples, validation: Examples) -> list[str]:
     """Names of the targets that can be learned: with two training labels that differ, and validation people."""
-    return [name for name, target in learn.targets.items() if _answerable(target, choose.targets[name])]
+    return [name for name, target in train.targets.items() if _answerable(target, validation.targets[name])]
 
 
-def _answerable(learn: Target, choose: Target) -> bool:
-    learned, rows = np.unique(learn.labels[learn.known]), choose.labels[choose.known]
-    return len(learned) > 1 and bool(np.isin(rows, learned).any() if learn.class_count else len(rows))
+def _answerable(train: Target, validation: Target) -> bool:
+    learned, rows = np.unique(train.labels[train.known]), validation.labels[validation.known]
+    return len(learned) > 1 and bool(np.isin(rows, learned).any() if train.class_count else len(rows))
 
 
 def balanced_weights(target: Target) -> np.ndarray:

@@ -33,36 +33,36 @@ class BoostedTreesAttacker:
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed
 
-    def fit(self, learn: Examples, choose: Examples) -> "BoostedTreesAttacker":
-        """Grows trees on `learn` until the loss on `choose` no longer falls."""
+    def fit(self, train: Examples, validation: Examples) -> "BoostedTreesAttacker":
+        """Grows trees on `train` until the loss on `validation` no longer falls."""
         self._class_counts = {
-            name: learn.targets[name].class_count
-            for name in answerable(learn, choose)
-            if learn.targets[name].class_count <= self.max_classes
+            name: train.targets[name].class_count
+            for name in answerable(train, validation)
+            if train.targets[name].class_count <= self.max_classes
         }
-        self._models = {name: self._grown(learn, choose, name) for name in self._class_counts}
+        self._models = {name: self._grown(train, validation, name) for name in self._class_counts}
         return self
 
     def predict(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
         """By target: log probabilities [N, classes], or values [N]."""
         return {name: self._answer(model, inputs, self._class_counts[name]) for name, model in self._models.items()}
 
-    def _grown(self, learn: Examples, choose: Examples, name: str) -> Any:
-        target, validation = learn.targets[name], choose.targets[name]
+    def _grown(self, train: Examples, validation: Examples, name: str) -> Any:
+        target, held_out = train.targets[name], validation.targets[name]
         kind = HistGradientBoostingClassifier if target.class_count else HistGradientBoostingRegressor
         model = kind(
             **self.settings, early_stopping=True, n_iter_no_change=self.patience, tol=0.0, random_state=self._seed
         )
-        rows = validation.known
+        rows = held_out.known
         if target.class_count:
-            rows = rows & np.isin(validation.labels, target.labels[target.known])
+            rows = rows & np.isin(held_out.labels, target.labels[target.known])
         return model.fit(
-            learn.inputs[target.known],
+            train.inputs[target.known],
             target.labels[target.known],
             balanced_weights(target)[target.known],
-            X_val=choose.inputs[rows],
-            y_val=validation.labels[rows],
-            sample_weight_val=balanced_weights(validation.take(rows.nonzero()[0])),
+            X_val=validation.inputs[rows],
+            y_val=held_out.labels[rows],
+            sample_weight_val=balanced_weights(held_out.take(rows.nonzero()[0])),
         )
 
     @staticmethod
@@ -82,11 +82,11 @@ class DecisionTreeAttacker:
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed
 
-    def fit(self, learn: Examples, choose: Examples) -> "DecisionTreeAttacker":
-        """Fits trees to `learn`; the best on `choose` is kept."""
-        self._counts = {name: target.class_count for name, target in learn.targets.items()}
+    def fit(self, train: Examples, validation: Examples) -> "DecisionTreeAttacker":
+        """Fits trees to `train`; the best on `validation` is kept."""
+        self._counts = {name: target.class_count for name, target in train.targets.items()}
         self._trees = {
-            name: self._best(learn, choose, name) for name in answerable(learn, choose) if self._counts[name]
+            name: self._best(train, validation, name) for name in answerable(train, validation) if self._counts[name]
         }
         return self
 
@@ -94,15 +94,15 @@ class DecisionTreeAttacker:
         """By class target: log-probabilities [N, classes]."""
         return {name: _tree_scores(tree, inputs, self._counts[name]) for name, tree in self._trees.items()}
 
-    def _best(self, learn: Examples, choose: Examples, name: str) -> DecisionTreeClassifier:
-        target, validation = learn.targets[name], choose.targets[name]
+    def _best(self, train: Examples, validation: Examples, name: str) -> DecisionTreeClassifier:
+        target, held_out = train.targets[name], validation.targets[name]
         trees = [
             DecisionTreeClassifier(min_samples_leaf=leaf, class_weight="balanced", random_state=self._seed).fit(
-                learn.inputs[target.known], target.labels[target.known]
+                train.inputs[target.known], target.labels[target.known]
             )
             for leaf in self.leaves
         ]
-        return min(trees, key=lambda tree: loss(_tree_scores(tree, choose.inputs, target.class_count), validation))
+        return min(trees, key=lambda tree: loss(_tree_scores(tree, validation.inputs, target.class_count), held_out))
 
 
 def _tree_scores(tree: DecisionTreeClassifier, inputs: np.ndarray, class_count: int) -> np.ndarray:
