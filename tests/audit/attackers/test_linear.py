@@ -40,7 +40,7 @@ def test_the_logistic_regression_is_scikit_learns(codes, strength):
     inputs, labels = StandardScaler().fit_transform(codes), classes_of(codes, 4)
     (model,) = linear_models(inputs, Target(labels, 4), [strength])
     expected = LogisticRegression(C=strength, class_weight="balanced", tol=1e-8, max_iter=1000).fit(inputs, labels)
-    np.testing.assert_allclose(log_softmax(model.answer(inputs), axis=1), expected.predict_log_proba(inputs), atol=1e-2)
+    np.testing.assert_allclose(log_softmax(model.predict(inputs), axis=1), expected.predict_log_proba(inputs), atol=1e-2)
 
 
 def test_of_two_classes_the_penalty_counts_both_ways(codes):
@@ -48,7 +48,7 @@ def test_of_two_classes_the_penalty_counts_both_ways(codes):
     (model,) = linear_models(inputs, Target(labels, 2), [0.02])
     # scikit-learn penalises one vector w where two, w / 2 and -w / 2, are here.
     expected = LogisticRegression(C=0.04, class_weight="balanced", tol=1e-8).fit(inputs, labels)
-    scores = model.answer(inputs)
+    scores = model.predict(inputs)
     np.testing.assert_allclose(scores[:, 1] - scores[:, 0], expected.decision_function(inputs), atol=1e-2)
 
 
@@ -78,7 +78,7 @@ def test_the_penalty_is_the_best_on_the_people_for_choosing():
         scaler = Whitening().fit(codes[few])
         models = list(linear_models(scaler.transform(codes[few]), examples.targets["y"].take(few), [1e-4, 1e-2, 1.0]))
         others = [
-            loss(model.answer(scaler.transform(codes[CHOOSE])), examples.targets["y"].take(CHOOSE)) for model in models
+            loss(model.predict(scaler.transform(codes[CHOOSE])), examples.targets["y"].take(CHOOSE)) for model in models
         ]
         chosen = loss(attacker.predict(codes[CHOOSE])["y"], examples.targets["y"].take(CHOOSE))
         assert chosen <= min(others) + 1e-6

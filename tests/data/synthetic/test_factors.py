@@ -1,4 +1,4 @@
-"""Synthetic faces: factors as asked for, pictures that show every factor, and floors that no attacker beats."""
+"""Synthetic faces: requested factors, pictures that show every factor, and floors that no attacker beats."""
 
 import itertools
 

@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from conceal_jax import Concealer
-from conceal_jax.release.page.page import LOOPBACK, NEUTRAL, Desk, _take, asked_vector, remove_leftovers
+from conceal_jax.release.page.page import LOOPBACK, NEUTRAL, Desk, _take, remove_leftovers, requested_vector
 from tests.release.photographs import FACES, RUBBISH, saved
 
 BROWSER = shutil.which("chromium-headless-shell") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -57,9 +57,9 @@ def test_strength_leads_from_neutral_to_what_is_asked_for(desk):
     attributes = desk.concealer.attributes
     neutral, asked = attributes.neutral_vector(), attributes.parse("gender=female,age=40")
     for strength in (0.0, 0.25, 1.0):
-        vector = asked_vector(attributes, ["female", NEUTRAL, True, 40], strength)
+        vector = requested_vector(attributes, ["female", NEUTRAL, True, 40], strength)
         np.testing.assert_allclose(vector, neutral + strength * (asked - neutral), atol=1e-6)
-    np.testing.assert_array_equal(asked_vector(attributes, list(ASKED), 1.0), neutral)
+    np.testing.assert_array_equal(requested_vector(attributes, list(ASKED), 1.0), neutral)
 
 
 def test_a_photo_is_shown_concealed_and_its_file_is_gone(desk, upload, tmp_path):
@@ -156,7 +156,7 @@ def test_the_page_works_in_a_browser(served, tmp_path):
         age.fill("70")
         age.press("Enter")
         page.wait_for_function("before => document.querySelector('img[alt=concealed]').src != before", arg=neutral)
-        assert page.get_by_label("ask for age").is_checked()
+        assert page.get_by_label("request age").is_checked()
         page.get_by_label("female").check()
         page.mouse.move(0, 0)
         page.screenshot(path=tmp_path / "page.png")
