@@ -40,7 +40,9 @@ def test_the_logistic_regression_is_scikit_learns(codes, strength):
     inputs, labels = StandardScaler().fit_transform(codes), classes_of(codes, 4)
     (model,) = linear_models(inputs, Target(labels, 4), [strength])
     expected = LogisticRegression(C=strength, class_weight="balanced", tol=1e-8, max_iter=1000).fit(inputs, labels)
-    np.testing.assert_allclose(log_softmax(model.predict(inputs), axis=1), expected.predict_log_proba(inputs), atol=1e-2)
+    np.testing.assert_allclose(
+        log_softmax(model.predict(inputs), axis=1), expected.predict_log_proba(inputs), atol=1e-2
+    )
 
 
 def test_of_two_classes_the_penalty_counts_both_ways(codes):

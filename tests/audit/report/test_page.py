@@ -86,7 +86,7 @@ def test_page_is_self_contained_and_says_it_in_words(folder):
         "age Weakened, not hidden",
         "Fewer than 10 people were judged, too few to say anything, of: 95+.",
         "nothing is said of the other 2.",
-        "the code, by any method known or unknown, tells gender rightly for more than 58.4 %",
+        "the code, by any method known or unknown, predicts gender correctly for more than 58.4 %",
         "Refused: age: sigma varies.",
         "gender: attackers on the codes alone were too weak.",
         "2 other attributes of the data were watched",
