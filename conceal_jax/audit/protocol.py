@@ -172,7 +172,7 @@ def requested(
     """Agreement of `reader` (trained on originals) with the labels that `pictures` were decoded for.
 
     Args:
-        reader: asked about the same attributes when it was trained.
+        reader: trained on the same attributes.
         pictures: uint8 [N, S, S, 3].
         labels: by the name of a concealed attribute, the label requested of each picture [N]; missing where none was.
 

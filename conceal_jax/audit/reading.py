@@ -16,7 +16,7 @@ class Answer:
     """An attacker's predictions of one target for N people.
 
     Attributes:
-        scores: log-probabilities [N, classes] where all classes are equally likely beforehand (the highest is the
+        scores: log-probabilities [N, classes] under equal priors of the classes (the highest is the
             guess), or values [N].
         natural, log_priors: float [N, classes]: calibrated log-probabilities under the shares of the classes among the
             people learned from, and the logarithms of these shares; None for values.

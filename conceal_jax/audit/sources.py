@@ -76,7 +76,7 @@ def read_codes(parts: Parts, of_pictures: Answers, settings: Settings) -> dict[s
 
 
 def _through_decoder(of_pictures: Answers, targets: Targets) -> Answers:
-    """Answers about pictures as answers about their codes, without the controls, which each source has of its own."""
+    """Answers about pictures as answers about their codes, without the controls, as each source has its own."""
     return {
         THROUGH_DECODER + attacker: {
             name: each for name, each in answers.items() if name in targets and name not in (PLANTED, SHUFFLED)

@@ -28,7 +28,7 @@ class Estimate:
 
 
 def widened(estimate: Estimate, factor: float) -> Estimate:
-    """The estimate with both limits so many times as far away."""
+    """The estimate with the distance to both limits multiplied by a factor."""
     low, high = estimate.ci95
     return Estimate(
         estimate.value,
@@ -118,7 +118,7 @@ def excess(figure: Estimate, floor: Estimate) -> Estimate:
     """How far a figure lies above a floor measured on the same people.
 
     The interval joins both by the method of variance estimates recovery (Zou and Donner 2008), as if they were
-    independent; as people who are read rightly by one are so by the other, it errs on the wide side.
+    independent; as they are positively correlated, it errs on the wide side.
     """
     value = figure.value - floor.value
     below = np.hypot(figure.value - figure.ci95[0], floor.ci95[1] - floor.value)

@@ -1,0 +1,1 @@
+"""Data: sources of labelled pictures, their labels and splits, and the batches that training reads."""

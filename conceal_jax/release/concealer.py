@@ -43,7 +43,7 @@ class Concealer:
         mesh = create_mesh()
         self.run = run
         self.batch_size = -(-batch_size // mesh.size) * mesh.size
-        self._mean_code_warning = mean_code_warning or "nobody has audited this run: python evaluate.py --workdir=RUN"
+        self._mean_code_warning = mean_code_warning or "this run was never audited: conceal evaluate --workdir=RUN"
         self._params = replicate(run.params, mesh)
         self._rows = NamedSharding(mesh, PartitionSpec(AXIS))
         self._encode = partial(compiled_sample, run.model)
@@ -86,7 +86,7 @@ class Concealer:
         Args:
             images: uint8 [N, S, S, 3]; S is `image_size`.
             key: a secret of at least 16 random bytes. With it a photo gets the same noise, and so the same code,
-                however often it is asked for; without it, fresh noise of the operating system's randomness.
+                however often it is encoded; without it, fresh noise of the operating system's randomness.
             mean: leave the noise out. Such codes leak far more: do not release them.
 
         Returns:

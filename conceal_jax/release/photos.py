@@ -35,7 +35,7 @@ def read_photo(content: bytes, size: int, crop: Crop) -> np.ndarray:
 
     Raises:
         BadPictureError: the file is empty, not a picture, damaged, too small or too large, animated, of 16 bits a
-            channel or in colours of print, or does not show exactly one face where one is to be found.
+            channel or in CMYK, or does not show exactly one face where "face" is given.
         ValueError: "face" without the extra [faces].
     """
 
@@ -57,7 +57,7 @@ def _require_photo(picture: Image.Image) -> None:
         raise BadPictureError("the picture has several frames; save the one that is meant")
     # Pillow reads 16 bits of colour as 8; only the name of the raw mode shows it.
     if picture.mode.startswith("I") or any(";16" in str(tile[3]) for tile in getattr(picture, "tile", ())):
-        raise BadPictureError("the picture has 16 bits a channel; save it with 8, as it is to look")
+        raise BadPictureError("the picture has 16 bits a channel; save it with 8")
     if picture.mode not in _READABLE_MODES:
         raise BadPictureError(f"the picture is {picture.mode}, whose colours depend on a profile; save it as RGB")
 

@@ -63,7 +63,7 @@ def test_no_pictures_give_no_codes(concealer):
 
 
 def test_mean_codes_have_no_noise_and_a_warning(concealer):
-    with pytest.warns(UserWarning, match="nobody has audited this run"):
+    with pytest.warns(UserWarning, match="this run was never audited"):
         mean = concealer.encode(PICTURES, mean=True)
     with pytest.warns(UserWarning, match="mean codes"):
         np.testing.assert_array_equal(concealer.encode(PICTURES, mean=True), mean)

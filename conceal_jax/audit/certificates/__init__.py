@@ -1,0 +1,1 @@
+"""Certificates: bounds on the accuracy of every attacker."""

@@ -1,4 +1,4 @@
-"""CelebA from a copy placed by hand: the aligned faces and the text files that come with them (Liu et al. 2015)."""
+"""CelebA from a local copy: the aligned faces and the text files that come with them (Liu et al. 2015)."""
 
 import os
 

@@ -1,0 +1,1 @@
+"""Synthetic faces whose factors, and whose floors, are known exactly."""

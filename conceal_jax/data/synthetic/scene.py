@@ -107,6 +107,6 @@ class Scene:
         return tint(colours[self.ethnicity])
 
     def place(self, angle: Scalar, y: Scalar) -> tuple[np.ndarray, np.ndarray]:
-        """Where a point of the turned head comes to lie, and how narrow it looks there."""
+        """The position of a point of the turned head, and the narrowing there."""
         radius = self.half_width * np.sqrt(1 - 0.7 * (y / self.half_height) ** 2)
         return radius * np.sin(angle + self.yaw), np.cos(angle + self.yaw) / np.cos(np.float32(angle))

@@ -1,0 +1,1 @@
+"""Jobs that encode or conceal whole collections, and survive being killed."""

@@ -41,7 +41,7 @@ class Work:
     """The share of a job that one process does.
 
     Attributes:
-        job: what there is to do.
+        job: the shards and their state.
         archive: that the photos are in.
         concealer: of the run.
         crop: how photos become squares.

@@ -67,11 +67,11 @@ def _sources(folder: Path, names: list[str]) -> list[str]:
 def _rows_of(sources: list[str], table: Table) -> list[int | None]:
     """The row that names each photo by its path or, if there is none, by the last part of it."""
     cells = table.file_names()
-    number = {cell: row for row, cell in enumerate(cells)}
-    if len(number) < len(cells):
+    row_of = {cell: row for row, cell in enumerate(cells)}
+    if len(row_of) < len(cells):
         twice = next(cell for cell, count in collections.Counter(cells).items() if count > 1)
         raise ValueError(f"{table.origin} names {twice!r} in several rows; leave one of them")
-    rows = [number.get(source, number.get(PurePosixPath(source).name)) for source in sources]
+    rows = [row_of.get(source, row_of.get(PurePosixPath(source).name)) for source in sources]
     used = collections.Counter(row for row in rows if row is not None)
     shared = [cells[row] for row, count in used.items() if count > 1]
     if shared:

@@ -1,0 +1,1 @@
+"""The local page that shows a photo beside its concealed picture."""

@@ -68,8 +68,8 @@ def _figure(data: str, caption: str) -> str:
 def _bars(readers: Readers, readings: Readings) -> str:
     tables = [_table(name, classes, readers, readings) for name, classes in readers.classes.items()]
     return (
-        f'<p class="small">What quick attackers, fitted just now to {readers.people:,} labelled people, take this one '
-        "for; in brackets, the balanced share of other people that they read rightly. The run's audit has stronger "
+        f'<p class="small">Predictions of quick attackers, fitted just now to {readers.people:,} labelled people; in '
+        "brackets, their balanced accuracy on held-out people. The run's audit has stronger "
         "ones.</p>" + "".join(tables)
     )
 
