@@ -35,14 +35,14 @@ def run(options: argparse.Namespace) -> ExitCode:
     if not runs:
         raise ValueError(f"no run in {options.folder}; give a folder with run directories that train.py wrote")
     for workdir in runs:
-        print(workdir, *(_told(tell, workdir) for tell in (_settings, _progress, _audit)), sep="\n  ")
+        print(workdir, *(_or_error(describe, workdir) for describe in (_settings, _progress, _audit)), sep="\n  ")
     return ExitCode.DONE
 
 
-def _told(tell: Callable[[Path], str], workdir: Path) -> str:
+def _or_error(describe: Callable[[Path], str], workdir: Path) -> str:
     """One run that cannot be read does not keep the others from being listed."""
     try:
-        return tell(workdir)
+        return describe(workdir)
     except (ValueError, OSError) as error:
         return str(error)
 

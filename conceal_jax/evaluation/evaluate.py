@@ -75,18 +75,18 @@ def cross_fit_run(workdir: Path, folds: int) -> str:
     run = load_run(workdir)
     released = release_of(run, open_validation(run, workdir))
     codes = dataclasses.replace(released, pictures=None, originals=None)
-    settings = Settings(seed=run.config.seed, quick=run.config.evaluation.quick, folds=folds, progress=logger.info)
-    found = audit(codes, codes, run.attributes, settings=settings)
+    found = audit(codes, codes, run.attributes, settings=_settings(run.config, folds))
     people = People(len(codes), len(codes))
     context = Context(people, run.config.seed, time.perf_counter() - start, folds, step=run.step)
     report = assemble(found, context, {}, certificates_of(run, codes))
     return write_folder(workdir / run_directory.REPORT_FOLDS, report, {})
 
 
-def _settings(config: Config) -> Settings:
+def _settings(config: Config, folds: int = 0) -> Settings:
     return Settings(
         seed=config.seed,
         quick=config.evaluation.quick,
+        folds=folds,
         cnn_epochs=config.evaluation.cnn_epochs,
         flip=config.data.flip,
         progress=logger.info,
