@@ -43,7 +43,8 @@ class Metric:
 
     def text(self, value: float, unit: str = "") -> str:
         """The figure with its name: "AUC 0.912"."""
-        return f"{self.label} {number(value)}{f' {unit}' if self.in_unit else ''}".rstrip()
+        direction = "" if self.higher_is_better else " (lower is better)"
+        return f"{self.label} {number(value)}{f' {unit}' if self.in_unit else ''}".rstrip() + direction
 
 
 SOURCES: dict[Source, SourceWords] = {
