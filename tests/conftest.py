@@ -18,12 +18,14 @@ os.environ["NPROC"] = "16"
 # Most of the tests' time goes into compiling programs that then run for a moment.
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
 jax.config.update("jax_platforms", "cpu")
-# Many tests compile the same small programs; those in processes of their own find this cache by the environment.
-_cache = tempfile.TemporaryDirectory(prefix="conceal_jax_tests_")
-jax.config.update("jax_compilation_cache_dir", _cache.name)
-os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache.name
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+# Many tests compile the same small programs. All processes share one cache by the environment, pytest's workers
+# among them: the process that starts them makes it, and removes it at its end.
+if "CONCEAL_JAX_TEST_CACHE" not in os.environ:
+    _cache = tempfile.TemporaryDirectory(prefix="conceal_jax_tests_")
+    os.environ["CONCEAL_JAX_TEST_CACHE"] = os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+jax.config.update("jax_compilation_cache_dir", os.environ["CONCEAL_JAX_TEST_CACHE"])
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 install_import_hook("conceal_jax", f"{tests.typechecking.__name__}.check").__enter__()
 
