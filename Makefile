@@ -18,8 +18,8 @@ help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: $(INSTALLED)  ## Train on synthetic faces and write runs/demo/report/.
-	$(BIN)python train.py --workdir=runs/demo
-	$(BIN)python evaluate.py --workdir=runs/demo
+	$(BIN)conceal train --config=demo --workdir=runs/demo
+	$(BIN)conceal evaluate --workdir=runs/demo
 
 test: $(INSTALLED)  ## Run the tests, a file at a time in each of several processes.
 	$(BIN)python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder

@@ -21,10 +21,9 @@ Time and expected result: not measured. The censor's settings are those of
 """
 
 import dataclasses
-import runpy
-from pathlib import Path
 
 from conceal_jax.config import Config, EvaluationConfig
+from conceal_jax.config.files import read_config
 
 SCALE = 16
 """How many batches of `celeb_a.py` are in one."""
@@ -32,7 +31,7 @@ SCALE = 16
 
 def get_config() -> Config:
     """The configuration beside this one, with what a large batch asks for."""
-    config: Config = runpy.run_path(str(Path(__file__).with_name("celeb_a.py")))["get_config"]()
+    config = read_config("celeb_a")
     training = config.training
     return dataclasses.replace(
         config,

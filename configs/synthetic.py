@@ -11,15 +11,14 @@ groups at .13 (balanced accuracy; chance .50, .20, .11) from codes; docs/results
 """
 
 import dataclasses
-import runpy
-from pathlib import Path
 
 from conceal_jax.config import Config
+from conceal_jax.config.files import read_config
 
 
 def get_config() -> Config:
     """The configuration of the demo, with what was learned on UTKFace: recognition, fewer numbers, a longer game."""
-    config: Config = runpy.run_path(str(Path(__file__).with_name("demo.py")))["get_config"]()
+    config = read_config("demo")
     return dataclasses.replace(
         config,
         data=dataclasses.replace(config.data, synthetic_count=60000, validation_fraction=0.25),

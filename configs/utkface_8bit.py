@@ -10,14 +10,13 @@ docs/results.md has the rest.
 """
 
 import dataclasses
-import runpy
-from pathlib import Path
 
 from conceal_jax.config import Config
+from conceal_jax.config.files import read_config
 
 
 def get_config() -> Config:
     """The configuration beside this one, with a code of at most log 256 nats, which needs no charge for its rate."""
-    config: Config = runpy.run_path(str(Path(__file__).with_name("utkface.py")))["get_config"]()
+    config = read_config("utkface")
     censor = dataclasses.replace(config.censor, bottleneck="finite", levels=(4, 4, 4, 4), beta=0.0)
     return dataclasses.replace(config, censor=censor)

@@ -9,8 +9,8 @@ examples:
 """
 
 import argparse
-from pathlib import Path
 
+from conceal_jax.commands import arguments
 from conceal_jax.commands.exit_codes import ExitCode
 from conceal_jax.evaluation.arrays import audit_arrays, audit_file
 from conceal_jax.release.jobs.labelled import labelled_codes
@@ -20,10 +20,10 @@ from conceal_jax.runtime.memory import keep_freed_memory
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the command."""
-    parser.add_argument("codes", metavar="CODES", type=Path, help="folder of codes, or .npz (docs/audit.md)")
-    parser.add_argument("out", metavar="OUT", type=Path, help="folder of the report")
-    parser.add_argument("--labels", type=Path, help="CSV or JSONL of file names and labels (for a folder)")
-    parser.add_argument("--kept", default="", help="attributes that are not to be hidden, as NAME,NAME")
+    parser.add_argument("codes", metavar="CODES", type=arguments.path, help="folder of codes, or .npz (docs/audit.md)")
+    parser.add_argument("out", metavar="OUT", type=arguments.path, help="folder of the report")
+    parser.add_argument("--labels", type=arguments.path, help="CSV or JSONL of file names and labels (for a folder)")
+    parser.add_argument("--kept", type=arguments.names, default=[], help="attributes not to be hidden: NAME,NAME")
     parser.add_argument("--folds", type=int, default=0, help="judge everyone, in so many folds")
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default: %(default)s)")
 
@@ -38,11 +38,10 @@ def run(options: argparse.Namespace) -> ExitCode:
         raise ValueError("give --labels=TABLE with a folder of codes, and without one an .npz that holds its labels")
     keep_freed_memory()
     keep_compiled_programs()
-    kept = [name.strip() for name in options.kept.split(",") if name.strip()]
     settings = {"folds": options.folds, "seed": options.seed}
     if options.labels is None:
-        print(audit_file(options.codes, options.out, kept, **settings))
+        print(audit_file(options.codes, options.out, options.kept, **settings))
     else:
         arrays = labelled_codes(options.codes, options.labels)
-        print(audit_arrays(arrays, str(options.labels), options.out, kept, **settings))
+        print(audit_arrays(arrays, str(options.labels), options.out, options.kept, **settings))
     return ExitCode.DONE

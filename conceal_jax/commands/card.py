@@ -5,8 +5,8 @@ examples:
 """
 
 import argparse
-from pathlib import Path
 
+from conceal_jax.commands import arguments
 from conceal_jax.commands.exit_codes import ExitCode
 from conceal_jax.release.concealer import read_run
 from conceal_jax.release.export.model_card import model_card
@@ -14,7 +14,7 @@ from conceal_jax.release.export.model_card import model_card
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the command."""
-    parser.add_argument("run", metavar="RUN", type=Path, help="run directory, or exported folder")
+    parser.add_argument("run", metavar="RUN", type=arguments.path, help="run directory, or exported folder")
 
 
 def run(options: argparse.Namespace) -> ExitCode:

@@ -11,6 +11,7 @@ from typing import Any
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from conceal_jax.commands import arguments
 from conceal_jax.commands.exit_codes import ExitCode
 from conceal_jax.data.archive import Archive, open_archive
 from conceal_jax.release.concealer import Concealer
@@ -30,10 +31,18 @@ _LISTED = 20
 
 def add_collection_arguments(parser: argparse.ArgumentParser, shard_size: int) -> None:
     """The arguments of a command that takes a collection."""
-    parser.add_argument("collection", metavar="IN", help="folder (with all folders in it) or zip of photos")
-    parser.add_argument("out", metavar="OUT", type=Path, help="folder of the result; OUT.private beside it holds names")
     parser.add_argument(
-        "--model", metavar="RUN", type=Path, required=True, help="run directory that train.py wrote, or exported folder"
+        "collection", metavar="IN", type=arguments.path, help="folder (with all folders in it) or zip of photos"
+    )
+    parser.add_argument(
+        "out", metavar="OUT", type=arguments.path, help="folder of the result; OUT.private beside it holds names"
+    )
+    parser.add_argument(
+        "--model",
+        metavar="RUN",
+        type=arguments.path,
+        required=True,
+        help="run directory that `conceal train` wrote, or exported folder",
     )
     parser.add_argument(
         "--crop",
@@ -41,7 +50,9 @@ def add_collection_arguments(parser: argparse.ArgumentParser, shard_size: int) -
         default="center",
         help="photos that are not square: squeeze them, cut the longer side (default), or cut out the one face",
     )
-    parser.add_argument("--key-file", type=Path, help="a secret: a photo then gets the same noise and name every time")
+    parser.add_argument(
+        "--key-file", type=arguments.path, help="a secret: a photo then gets the same noise and name every time"
+    )
     parser.add_argument("--keep-names", action="store_true", help="name results like their photos, whatever that tells")
     parser.add_argument(
         "--part",
@@ -80,11 +91,11 @@ def run_collection(
     key = check_key(options.key_file.read_bytes().rstrip(b"\r\n")) if options.key_file else None
     if options.crop == "face":
         require_detector()
-    if options.out.resolve().is_relative_to(Path(options.collection).resolve()):
+    if options.out.resolve().is_relative_to(options.collection.resolve()):
         raise ValueError(
             f"{options.out} lies in {options.collection}, whose photos it is made of; choose another output"
         )
-    archive = _open_collection(options.collection)
+    archive = _open_collection(str(options.collection))
     concealer = Concealer.load(options.model)
     check(concealer)
     job = open_job(

@@ -8,10 +8,10 @@ examples:
 import argparse
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from tqdm import tqdm
 
+from conceal_jax.commands import arguments
 from conceal_jax.commands.exit_codes import ExitCode
 from conceal_jax.release.concealer import Concealer
 from conceal_jax.release.jobs.pipeline import default_workers
@@ -25,12 +25,12 @@ logger = logging.getLogger(__name__)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the command."""
-    parser.add_argument("codes", metavar="CODES", type=Path, help="folder that `conceal codes` wrote")
-    parser.add_argument("out", metavar="OUT", type=Path, help="folder of the pictures")
+    parser.add_argument("codes", metavar="CODES", type=arguments.path, help="folder that `conceal codes` wrote")
+    parser.add_argument("out", metavar="OUT", type=arguments.path, help="folder of the pictures")
     parser.add_argument(
         "--model",
         metavar="RUN",
-        type=Path,
+        type=arguments.path,
         required=True,
         help="run directory, or exported folder, that made the codes",
     )

@@ -8,16 +8,16 @@ examples:
 """
 
 import argparse
-from pathlib import Path
 
+from conceal_jax.commands import arguments
 from conceal_jax.commands.exit_codes import ExitCode
 from conceal_jax.release.export.export import export_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the command."""
-    parser.add_argument("run", metavar="RUN", type=Path, help="run directory that train.py wrote")
-    parser.add_argument("out", metavar="OUT", type=Path, help="folder to make")
+    parser.add_argument("run", metavar="RUN", type=arguments.path, help="run directory that `conceal train` wrote")
+    parser.add_argument("out", metavar="OUT", type=arguments.path, help="folder to make")
 
 
 def run(options: argparse.Namespace) -> ExitCode:

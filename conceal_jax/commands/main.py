@@ -1,36 +1,42 @@
-"""Photos in, codes and concealed pictures out.
+"""Hides chosen attributes of photos: train a model, audit what its codes leak, conceal photos.
 
 examples:
-  conceal photos album.zip concealed/ --model runs/utkface
-  conceal photos album/ older/ --model runs/utkface --as "age=70" --crop=face
-  conceal codes album/ codes/ --model runs/utkface --key-file secret.key
-  conceal decode codes/ pictures/ --model runs/utkface --as "gender=female,age=40"
+  conceal train --config=demo
+  conceal evaluate --workdir=runs/demo
+  conceal photos album.zip concealed/ --model runs/demo
   conceal COMMAND --help
 
-exit status: 0 done, 1 failed, 2 wrong command line, 3 done but some files were skipped, 130 interrupted
+exit status: 0 done, 1 failed, 2 wrong command line, 3 done but some files were skipped, 130 or 143 stopped
 """
 
 import argparse
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
+from conceal_jax.commands import arguments as command_arguments
 from conceal_jax.commands.exit_codes import ExitCode
+from conceal_jax.runtime.errors import DataStalledError, NonFiniteError
+from conceal_jax.runtime.interrupt import TrainingStopped
 from conceal_jax.runtime.logs import configure_logging
 from conceal_jax.version import __version__
 
 COMMANDS = {
+    "train": "train a run on labelled photos",
+    "evaluate": "audit a run: what attackers read of its codes and pictures",
+    "audit": "audit anybody's codes",
     "photos": "a folder or zip of photos to concealed pictures",
     "codes": "a folder or zip of photos to shards of codes",
     "decode": "codes to pictures, under any attributes",
-    "audit": "what attackers read of codes",
     "export": "a run to a folder to hand on: safetensors, StableHLO, ONNX, model card",
     "serve": "a page on this machine: a photo beside its concealed picture",
     "card": "the model card of a run",
-    "doctor": "versions and devices; times one training step",
-    "runs": "what the runs in a folder are and have come to",
     "sweep": "rate, leakage and distortion of many bottlenecks, as curves",
+    "runs": "list the runs in a folder, and their figures",
+    "doctor": "show versions and devices; time one training step",
 }
 
 
@@ -38,25 +44,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     command, rest = _parse_command(arguments)
     module = importlib.import_module(f"conceal_jax.commands.{command}")
-    parser = argparse.ArgumentParser(
-        f"conceal {command}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    module.add_arguments(parser)
-    options = parser.parse_args(rest)
+    options = _parse_options(command, module, rest)
     configure_logging()
     logging.captureWarnings(True)
     try:
         return int(module.run(options))
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return ExitCode.FAILED
+    except TrainingStopped as stopped:
+        return stopped.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return ExitCode.INTERRUPTED
+    except (ValueError, OSError, NonFiniteError) as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        if isinstance(error, DataStalledError):
+            # The read that hangs keeps a thread of TensorFlow, for which Python's way out would wait.
+            os._exit(ExitCode.FAILED)
+        return ExitCode.FAILED
+
+
+def _parse_options(command: str, module: ModuleType, rest: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        f"conceal {command}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    module.add_arguments(parser)
+    options = command_arguments.parse_arguments(parser, rest)
+    if hasattr(module, "check_arguments"):
+        module.check_arguments(parser, options)
+    return options
 
 
 def _parse_command(arguments: Sequence[str] | None) -> tuple[str, list[str]]:
-    commands = "\n".join(f"  {name:<8}{text}" for name, text in COMMANDS.items())
+    commands = "\n".join(f"  {name:<10}{text}" for name, text in COMMANDS.items())
     parser = argparse.ArgumentParser(
         "conceal",
         description=f"{__doc__}\ncommands:\n{commands}",

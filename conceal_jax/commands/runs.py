@@ -10,6 +10,7 @@ from pathlib import Path
 
 from conceal_jax.audit.report.schema import read_report
 from conceal_jax.audit.vocabulary import percent
+from conceal_jax.commands import arguments
 from conceal_jax.commands.exit_codes import ExitCode
 from conceal_jax.config import Config
 from conceal_jax.config import files as config_files
@@ -21,7 +22,9 @@ from conceal_jax.training.metrics import read_metrics
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the command."""
-    parser.add_argument("folder", metavar="DIR", type=Path, help="a run directory, or a folder with some in it")
+    parser.add_argument(
+        "folder", metavar="DIR", type=arguments.path, help="a run directory, or a folder with some in it"
+    )
 
 
 def run(options: argparse.Namespace) -> ExitCode:
@@ -33,7 +36,7 @@ def run(options: argparse.Namespace) -> ExitCode:
     found = (path.parent for path in options.folder.rglob(run_directory.CONFIG))
     runs = sorted(workdir for workdir in found if not is_export(workdir))
     if not runs:
-        raise ValueError(f"no run in {options.folder}; give a folder with run directories that train.py wrote")
+        raise ValueError(f"no run in {options.folder}; give a folder with run directories that `conceal train` wrote")
     for workdir in runs:
         print(workdir, *(_or_error(describe, workdir) for describe in (_settings, _progress, _audit)), sep="\n  ")
     return ExitCode.DONE
@@ -85,7 +88,7 @@ def _figures(lines: list[dict[str, float]]) -> str:
 def _audit(workdir: Path) -> str:
     report = read_report(workdir / run_directory.REPORT / "report.json")
     if report is None:
-        return f"not audited yet: python evaluate.py --workdir={workdir}"
+        return f"not audited yet: conceal evaluate --workdir={workdir}"
     read = [
         f"{name} {percent(item.released.best.value)} (floor {percent(item.floor.value)})"
         for name, item in report.concealed.items()

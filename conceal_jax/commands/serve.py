@@ -10,8 +10,8 @@ examples:
 
 import argparse
 import logging
-from pathlib import Path
 
+from conceal_jax.commands import arguments
 from conceal_jax.commands.exit_codes import ExitCode
 from conceal_jax.evaluation.people import draw_training
 from conceal_jax.evaluation.release import release_of
@@ -31,7 +31,7 @@ _PEOPLE = 6000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the command."""
-    parser.add_argument("run", metavar="RUN", type=Path, help="run directory, or exported folder")
+    parser.add_argument("run", metavar="RUN", type=arguments.path, help="run directory, or exported folder")
     parser.add_argument(
         "--crop", choices=("none", "center", "face"), default="center", help="as for `conceal photos` (default: center)"
     )

@@ -1,15 +1,15 @@
 """Trains and audits a sweep over bottlenecks, and draws its curves. Writes OUT/curves.html and OUT/curves.csv.
 
-FILE is a Python file with a get_sweep(). Started again, the same command goes on where it stopped.
+SWEEP is a shipped name, or a Python file with a get_sweep(). Started again, the same command goes on where it stopped.
 
 examples:
-  conceal sweep configs/sweep_demo.py --out sweeps/demo
-  conceal sweep configs/sweep_utkface.py --out sweeps/utkface --set data.path=utkface.zip
+  conceal sweep sweep_demo --out sweeps/demo
+  conceal sweep sweep_utkface --out sweeps/utkface --config.data.path=utkface.zip
 """
 
 import argparse
-from pathlib import Path
 
+from conceal_jax.commands import arguments
 from conceal_jax.commands.exit_codes import ExitCode
 from conceal_jax.research.curves import PAGE
 from conceal_jax.research.run import run_sweep
@@ -21,10 +21,9 @@ from conceal_jax.runtime.parallel import give_devices_threads
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the command."""
-    parser.add_argument("file", metavar="FILE", help="Python file with a get_sweep()")
-    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="directory of the sweep")
-    field = "a field of the base configuration; may be given several times"
-    parser.add_argument("--set", metavar="FIELD=VALUE", action="append", default=[], help=field)
+    arguments.add_overrides(parser)
+    parser.add_argument("sweep", metavar="SWEEP", help="a shipped name, or a Python file with a get_sweep()")
+    parser.add_argument("--out", metavar="DIR", type=arguments.path, required=True, help="directory of the sweep")
 
 
 def run(options: argparse.Namespace) -> ExitCode:
@@ -33,11 +32,7 @@ def run(options: argparse.Namespace) -> ExitCode:
     Raises:
         ValueError: the sweep is not valid, its data cannot be used, or DIR holds another one.
     """
-    pairs = [text.partition("=") for text in options.set]
-    bad = [name for name, equals, _ in pairs if not equals]
-    if bad:
-        raise ValueError(f"got --set {bad[0]}; write FIELD=VALUE, such as data.path=utkface.zip")
-    sweep = load_sweep(options.file, {name: value for name, _, value in pairs})
+    sweep = load_sweep(options.sweep, options.overrides)
     give_devices_threads()
     keep_freed_memory()
     keep_compiled_programs()

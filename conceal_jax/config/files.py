@@ -1,15 +1,14 @@
 """Reading and writing configurations: files with a `get_config()`, overrides as text, and the `config.json` of a run.
 
-A configuration file is a Python file with a `get_config()` that returns a `Config`. `load_config` reads one, applies
-overrides such as `{"model.latent_dim": "64"}` and validates the result. The same strict reader (`from_tree`) serves the
-`config.json` stored in a run.
+A configuration is a Python file with a `get_config()` that returns a `Config`. `load_config` reads one, applies
+overrides such as `{"model.latent_dim": "64"}` and validates the result. The strict reader `from_tree` also serves the
+`config.json` of a run.
 """
 
 import ast
 import dataclasses
 import difflib
 import json
-import runpy
 import types
 import typing
 from collections.abc import Mapping
@@ -18,35 +17,39 @@ from typing import Any, Literal, Union
 
 from conceal_jax.attributes import AttributeSet
 from conceal_jax.attributes import attribute_set as attributes
-from conceal_jax.config import Config, shrunken
+from conceal_jax.config import Config, shipped, shrunken
 from conceal_jax.config.validation import require, validate
 from conceal_jax.runtime import atomic
 from conceal_jax.version import __version__
 
 
-def load_config(path: str, overrides: Mapping[str, str] | None = None) -> Config:
-    """Reads a configuration file, applies overrides and validates.
+def load_config(name: str, overrides: Mapping[str, str] | None = None) -> Config:
+    """Reads a configuration, applies overrides and validates.
 
     Args:
-        path: of a Python file with a `get_config()`; "FILE:shrunken" asks for its shrunken variant.
+        name: of a shipped configuration, such as "demo", or the path of a Python file with a `get_config()`;
+            "NAME:shrunken" asks for its shrunken variant.
         overrides: values as text by dotted name, for example {"model.latent_dim": "64"}.
 
     Raises:
-        ValueError: the file has no `get_config`, an override names no field or does not fit it, or the result is not
-            a valid configuration.
+        ValueError: there is no such configuration, an override names no field or does not fit it, or the result is
+            not a valid configuration.
     """
-    file, _, variant = path.partition(":")
+    file, _, variant = name.partition(":")
     if variant not in ("", "shrunken"):
-        raise ValueError(f"got the variant {variant!r} in {path!r}; write {file} or {file}:shrunken")
-    if not Path(file).is_file():
-        raise ValueError(f"no configuration file {file!r}; see the folder configs/ for those that are shipped")
-    get_config = runpy.run_path(file).get("get_config")
-    if get_config is None:
-        raise ValueError(f"{file} defines no get_config(); it must return a conceal_jax.config.Config")
-    config = get_config()
-    if variant:
-        config = shrunken(config)
-    return validate(override(config, overrides or {}))
+        raise ValueError(f"got the variant {variant!r} in {name!r}; write {file} or {file}:shrunken")
+    config = read_config(file)
+    return validate(override(shrunken(config) if variant else config, overrides or {}))
+
+
+def read_config(name: str) -> Config:
+    """A configuration as its file has it, for another one to be built on: without overrides, and not validated.
+
+    Raises:
+        ValueError: there is no such configuration.
+    """
+    config: Config = shipped.read_function(name, "get_config", "conceal_jax.config.Config")()
+    return config
 
 
 def override(config: Config, overrides: Mapping[str, str]) -> Config:
@@ -97,19 +100,20 @@ def load(path: Path) -> Config:
         ValueError: the file is missing, is not JSON, or is not a configuration of this version.
     """
     if not path.is_file():
-        raise ValueError(f"no {path.name} in {path.parent}; give a run directory that train.py wrote")
+        raise ValueError(f"no {path.name} in {path.parent}; give a run directory that `conceal train` wrote")
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON ({error}); restore it or train the run again") from error
     if not isinstance(tree, dict):
         raise ValueError(f"{path} holds {type(tree).__name__}, not a configuration; train the run again")
-    tree.pop("version", None)
-    censor = tree.get("censor")
-    if isinstance(censor, dict) and censor.get("levels") and "bottleneck" not in censor:
-        # In earlier runs levels alone made a code finite.
-        censor["bottleneck"] = "finite"
-    return from_tree(tree)
+    version = tree.pop("version", None)
+    try:
+        return from_tree(tree)
+    except ValueError as error:
+        if version == __version__:
+            raise
+        raise ValueError(f"{path} was written by version {version}, this is {__version__}: {error}") from error
 
 
 def differences(first: Config, second: Config) -> dict[str, tuple[Any, Any]]:

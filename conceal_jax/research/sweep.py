@@ -8,7 +8,6 @@ tables and curves.
 import dataclasses
 import itertools
 import json
-import runpy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from jaxtyping import PyTree
 
 from conceal_jax.audit.examples import Posterior
 from conceal_jax.audit.release_file import read_arrays
-from conceal_jax.config import Config
+from conceal_jax.config import Config, shipped
 from conceal_jax.config import files as config_files
 from conceal_jax.config.validation import require, validate
 from conceal_jax.models.bottleneck import create_bottleneck
@@ -106,22 +105,17 @@ def random_search(
     return tuple({name: draw(axis) for name, axis in axes.items()} for _ in range(count))
 
 
-def load_sweep(path: str, overrides: Mapping[str, str] | None = None) -> Sweep:
-    """Reads a sweep's file.
+def load_sweep(name: str, overrides: Mapping[str, str] | None = None) -> Sweep:
+    """Reads a sweep.
 
     Args:
-        path: of a Python file with a `get_sweep()`.
+        name: of a shipped sweep, such as "sweep_demo", or the path of a Python file with a `get_sweep()`.
         overrides: of the base configuration, values as text by dotted name.
 
     Raises:
-        ValueError: there is no such file, it has no `get_sweep()`, or an override does not fit.
+        ValueError: there is no such sweep, or an override does not fit.
     """
-    if not Path(path).is_file():
-        raise ValueError(f"no file {path!r}; configs/sweep_demo.py is one that is shipped")
-    get_sweep = runpy.run_path(path).get("get_sweep")
-    if get_sweep is None:
-        raise ValueError(f"{path} defines no get_sweep(); it must return a conceal_jax.research.sweep.Sweep")
-    sweep: Sweep = get_sweep()
+    sweep: Sweep = shipped.read_function(name, "get_sweep", "conceal_jax.research.sweep.Sweep")()
     return dataclasses.replace(sweep, base=config_files.override(sweep.base, overrides or {}))
 
 

@@ -1,14 +1,8 @@
 """Stopping before the end: the first Ctrl-C or SIGTERM asks the loop to save and stop, the second ends the process."""
 
-import contextlib
-import os
 import signal
-import sys
-from collections.abc import Iterator
 from types import FrameType, TracebackType
-from typing import Any, NoReturn
-
-from conceal_jax.runtime.errors import DataStalledError, NonFiniteError
+from typing import Any
 
 
 class TrainingStopped(KeyboardInterrupt):
@@ -58,25 +52,3 @@ class StopRequest:
         self.requested, self.signal = True, signal.Signals(number)
         for each in self.SIGNALS:
             signal.signal(each, signal.SIG_DFL)
-
-
-@contextlib.contextmanager
-def ended_in_a_line() -> Iterator[None]:
-    """Around an entry point: what ends it is told in a line and an exit status, not in a traceback."""
-    try:
-        yield
-    except TrainingStopped as stopped:
-        sys.exit(stopped.exit_code)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(128 + signal.SIGINT)
-    except (ValueError, OSError, NonFiniteError) as error:
-        _fail(error)
-
-
-def _fail(error: Exception) -> NoReturn:
-    if isinstance(error, DataStalledError):
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        # The read that hangs keeps a thread of TensorFlow, for which Python's way out would wait.
-        os._exit(1)
-    sys.exit(f"error: {error}")
