@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import evaluate
-import train
 from conceal_jax.audit.report.schema import read_report
+from conceal_jax.commands import evaluate, train
+from conceal_jax.commands.main import main
 from conceal_jax.data.synthetic.factors import CONCEALED, draw_factors, render_faces
 from conceal_jax.training.metrics import read_metrics
 
@@ -114,7 +114,7 @@ def test_shipped_configs_train_a_step(tmp_path, config, make, stages):
         "--config.training.warmup_steps=0",
         *(["--config.censor.steps=0"] if stages == 1 else []),
     ]
-    train.main([*arguments, *make(tmp_path), f"--workdir={tmp_path / 'run'}"])
+    assert main(["train", *arguments, *make(tmp_path), f"--workdir={tmp_path / 'run'}"]) == 0
     assert json.loads((tmp_path / "run" / "data_report.json").read_text())["used"] == COUNT
     losses = [row["train/loss"] for row in read_metrics(tmp_path / "run" / "metrics.jsonl") if "train/loss" in row]
     assert len(losses) == 1
@@ -123,8 +123,8 @@ def test_shipped_configs_train_a_step(tmp_path, config, make, stages):
 
 def test_the_demo_trains_and_is_reported(tmp_path, capsys):
     halves = "--config.data.validation_fraction=0.5"
-    train.main(["--config=configs/demo.py:shrunken", halves, f"--workdir={tmp_path}"])
-    evaluate.main([f"--workdir={tmp_path}"])
+    assert main(["train", "--config=configs/demo.py:shrunken", halves, f"--workdir={tmp_path}"]) == 0
+    assert main(["evaluate", f"--workdir={tmp_path}"]) == 0
     report = read_report(tmp_path / "report" / "report.json")
     assert report is not None
     assert report.context.distortion is not None
@@ -137,7 +137,7 @@ def test_the_demo_trains_and_is_reported(tmp_path, capsys):
     names = {path.name for path in (tmp_path / "report").iterdir()}
     assert {"report.json", "report.html", "concealed.png", "requested.png"} <= names
     assert "gender" in capsys.readouterr().out
-    evaluate.main([f"--workdir={tmp_path}", "--folds=2"])
+    assert main(["evaluate", f"--workdir={tmp_path}", "--folds=2"]) == 0
     crossed = read_report(tmp_path / "report-folds" / "report.json")
     assert crossed is not None
     assert crossed.context.folds == 2
@@ -150,8 +150,8 @@ def test_a_finite_code_is_certified(tmp_path):
     # Enough of every age group among the validation people.
     people = ["--config.data.synthetic_count=2000", "--config.data.validation_fraction=0.5"]
     arguments = ["--config=configs/utkface_8bit.py:shrunken", "--config.data.source=synthetic", *people]
-    train.main([*arguments, f"--workdir={tmp_path}"])
-    evaluate.main([f"--workdir={tmp_path}"])
+    assert main(["train", *arguments, f"--workdir={tmp_path}"]) == 0
+    assert main(["evaluate", f"--workdir={tmp_path}"]) == 0
     certificates = json.loads((tmp_path / "report" / "report.json").read_text())["certificates"]
     assert not certificates["refused"]
     assert {item["attribute"] for item in certificates["issued"]} == {"gender", "ethnicity", "age"}
@@ -164,22 +164,22 @@ def test_anybodys_codes_are_audited(tmp_path, capsys):
     codes = generator.normal(size=(400, 4)) + 2 * gender[:, None]
     np.savez(tmp_path / "codes.npz", codes=codes, gender=gender, smile=generator.integers(0, 2, 400))
     command = [f"--codes={tmp_path / 'codes.npz'}", f"--out={tmp_path / 'out'}", "--kept=smile"]
-    evaluate.main(command)
+    assert main(["evaluate", *command]) == 0
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["concealed"]["gender"]["readings"]["codes"]["best"]["value"] > 0.9
     assert report["kept"].keys() == {"smile"}
     assert "gender" in capsys.readouterr().out
     with pytest.raises(SystemExit):
-        evaluate.main(command[:1])
+        main(["evaluate", command[0]])
     assert "--codes needs --out=DIR" in capsys.readouterr().err
 
 
 BLOCKED = """
 import sys
 sys.modules.update(dict.fromkeys(("tensorflow", "tensorflow_datasets", "ml_collections")))
-import evaluate, train
-train.main(["--config=configs/demo.py:shrunken", "--workdir=" + sys.argv[1]])
-evaluate.main(["--workdir=" + sys.argv[1]])
+from conceal_jax.commands.main import main
+workdir = "--workdir=" + sys.argv[1]
+sys.exit(main(["train", "--config=demo:shrunken", workdir]) or main(["evaluate", workdir]))
 """
 
 
@@ -193,7 +193,7 @@ def test_training_and_evaluation_need_no_tensorflow(tmp_path):
     ("arguments", "message"),
     [
         (["--config.model.latnt_dim=3"], "did you mean 'latent_dim'"),
-        (["--config=configs/absent.py"], "no configuration file"),
+        (["--config=configs/absent.py"], "no configuration 'configs/absent.py'"),
         (["--profile=5"], "give START:STOP"),
         (["--config=configs/utkface.py"], "data.path is empty"),
         (["--config=configs/utkface.py", "--config.data.path=absent.zip"], "absent.zip"),
@@ -239,10 +239,10 @@ def test_ctrl_c_and_a_full_disk_are_one_line(tmp_path, script, module, function,
 
 def test_unknown_arguments_are_refused(capsys):
     with pytest.raises(SystemExit):
-        train.main(["--confg.model.latent_dim=3"])
+        main(["train", "--confg.model.latent_dim=3"])
     assert "unknown argument" in capsys.readouterr().err
 
 
-def test_evaluating_what_is_no_run_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="give a run directory"):
-        evaluate.main([f"--workdir={tmp_path}"])
+def test_evaluating_what_is_no_run_is_refused(tmp_path, capsys):
+    assert main(["evaluate", f"--workdir={tmp_path}"]) == 1
+    assert "give a run directory" in capsys.readouterr().err

@@ -135,7 +135,7 @@ class AttributeSet:
             ValueError: there is no such file, or it is not of that form.
         """
         if not path.is_file():
-            raise ValueError(f"no {path.name} in {path.parent}; give a run directory that train.py wrote")
+            raise ValueError(f"no {path.name} in {path.parent}; give a run directory that `conceal train` wrote")
         return cls.from_json(path.read_text(encoding="utf-8"))
 
 

@@ -1,3 +1,4 @@
+import argparse
 import json
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from PIL import Image
 
 from conceal_jax.audit.report.schema import write_report
 from conceal_jax.audit.vocabulary import percent
-from conceal_jax.commands import doctor
+from conceal_jax.commands import arguments, doctor, train
 from conceal_jax.commands.exit_codes import ExitCode
 from conceal_jax.commands.main import COMMANDS, main
 from conceal_jax.config import Config, shrunken
@@ -100,3 +101,19 @@ def test_an_unknown_command_is_refused(capsys):
         main(["conceal"])
     assert exit_info.value.code == 2
     assert "photos" in capsys.readouterr().err
+
+
+def test_the_home_directory_is_expanded_in_options_and_overrides(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    parser = argparse.ArgumentParser()
+    train.add_arguments(parser)
+    options = arguments.parse_arguments(parser, ["--workdir=~/runs/x", "--config.data.path=~/faces"])
+    assert options.workdir == tmp_path / "runs" / "x"
+    assert options.overrides == {"data.path": str(tmp_path / "faces")}
+
+
+def test_overrides_are_refused_where_there_is_no_configuration(capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        main(["runs", "folder", "--config.seed=3"])
+    assert exit_info.value.code == 2
+    assert "unknown argument --config.seed=3" in capsys.readouterr().err

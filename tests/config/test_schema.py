@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from conceal_jax.attributes import AttributeSet, Categorical
-from conceal_jax.config import Config, shrunken
+from conceal_jax.config import Config, shipped, shrunken
 from conceal_jax.config import files as config_files
 from conceal_jax.config.validation import validate
+from conceal_jax.version import __version__
 
 CONFIG = Config(attributes=AttributeSet((Categorical("gender", ("male", "female")),)))
 
@@ -18,12 +19,11 @@ def test_json_keeps_everything(tmp_path):
     assert config_files.load(tmp_path / "config.json") == config
 
 
-def test_levels_of_earlier_runs_are_those_of_finite_codes(tmp_path):
-    config = config_files.override(CONFIG, {"censor.levels": "(4, 4)", "censor.bottleneck": "finite"})
-    tree = config_files.to_tree(config)
-    del tree["censor"]["bottleneck"]
-    (tmp_path / "config.json").write_text(json.dumps(tree))
-    assert config_files.load(tmp_path / "config.json") == config
+def test_a_run_of_another_version_is_refused_with_both_versions(tmp_path):
+    tree = {"version": "0.0.1", **config_files.to_tree(CONFIG)}
+    (tmp_path / "config.json").write_text(json.dumps({**tree, "objective": {"free_nats": 1.0}}))
+    with pytest.raises(ValueError, match=f"was written by version 0.0.1, this is {__version__}: .*'free_nats'"):
+        config_files.load(tmp_path / "config.json")
 
 
 def test_overrides_take_the_type_of_their_field():
@@ -110,7 +110,7 @@ def test_files_without_get_config_are_refused(tmp_path):
     (tmp_path / "empty.py").write_text("")
     with pytest.raises(ValueError, match="defines no get_config"):
         config_files.load_config(str(tmp_path / "empty.py"))
-    with pytest.raises(ValueError, match="no configuration file"):
+    with pytest.raises(ValueError, match=r"no configuration .*or the name of one of celeb_a, "):
         config_files.load_config(str(tmp_path / "absent.py"))
     with pytest.raises(ValueError, match="got the variant 'tiny'"):
         config_files.load_config(str(tmp_path / "empty.py:tiny"))
@@ -146,3 +146,22 @@ def test_a_class_that_could_not_be_asked_for_is_refused():
     attributes = AttributeSet((Categorical("hair", ("long, curly", "short")),))
     with pytest.raises(ValueError, match="name classes without one"):
         validate(dataclasses.replace(CONFIG, attributes=attributes))
+
+
+def test_a_shipped_configuration_is_found_by_name_and_by_path_from_anywhere(tmp_path, monkeypatch):
+    expected = config_files.load_config("configs/demo.py:shrunken")
+    absolute = shipped.find("demo").resolve()
+    monkeypatch.chdir(tmp_path)
+    assert config_files.load_config("demo:shrunken") == expected
+    assert config_files.load_config(f"{absolute}:shrunken") == expected
+    monkeypatch.setenv("HOME", str(absolute.parent))
+    assert config_files.load_config("~/demo.py:shrunken") == expected
+
+
+def test_a_configuration_can_be_built_on_a_shipped_one(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import dataclasses\n"
+        "from conceal_jax.config.files import read_config\n"
+        "def get_config():\n    return dataclasses.replace(read_config('demo'), seed=7)\n"
+    )
+    assert config_files.load_config(str(tmp_path / "mine.py")).seed == 7

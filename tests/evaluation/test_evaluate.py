@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import evaluate
 from conceal_jax.attributes import AttributeSet
+from conceal_jax.commands.main import main
 from conceal_jax.config import Config, DataConfig
 from conceal_jax.config import files as config_files
 from conceal_jax.data.report import BadDataError
@@ -49,5 +49,5 @@ def test_everyone_is_judged_in_two_folds_or_more(folds: int) -> None:
 @pytest.mark.parametrize("option", ["--out=report", "--kept=smile", "--seed=0"])
 def test_options_of_a_file_are_refused_with_a_run(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        evaluate.parse_arguments(["--workdir=runs/demo", option])
+        main(["evaluate", "--workdir=runs/demo", option])
     assert "go with --codes" in capsys.readouterr().err

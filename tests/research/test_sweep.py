@@ -205,6 +205,9 @@ def test_shipped_sweeps_are_valid(file):
 
 def test_the_command_line(tmp_path, capsys):
     assert main(["sweep", "configs/none.py", "--out", str(tmp_path)]) == 1
-    assert "no file 'configs/none.py'" in capsys.readouterr().err
-    assert main(["sweep", "configs/sweep_demo.py", "--out", str(tmp_path), "--set", "seed"]) == 1
-    assert "write FIELD=VALUE" in capsys.readouterr().err
+    assert "no configuration 'configs/none.py'" in capsys.readouterr().err
+    assert main(["sweep", "sweep_demo", "--out", str(tmp_path), "--config.seeed=3"]) == 1
+    assert "did you mean 'seed'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["sweep", "sweep_demo", "--out", str(tmp_path), "--set", "seed=3"])
+    assert "unknown argument --set" in capsys.readouterr().err
