@@ -26,7 +26,7 @@ from conceal_jax.release.jobs.job import MANIFEST, checksum
 from conceal_jax.release.jobs.labelled import labelled_codes
 from conceal_jax.release.jobs.shards import shard_bytes
 from conceal_jax.research.figures import row
-from conceal_jax.research.members import Seen
+from conceal_jax.research.members import Encoded
 from conceal_jax.research.sweep import Directory
 from conceal_jax.runs import run_directory
 from conceal_jax.runs.checkpoint import Checkpoints, restore_run
@@ -183,7 +183,7 @@ def _codes_reader(good: Path) -> Reader:
 def _sweep_reader(good: Path, config: Config) -> Reader:
     """What a sweep goes on from: its members, their figures, parameters and codes."""
     members, name, codes = {"000-seed0": config}, "000-seed0", np.arange(24, dtype=np.float32).reshape(6, 4)
-    directory, seen = Directory(good), Seen(*[codes] * 6)
+    directory, seen = Directory(good), Encoded(*[codes] * 6)
     directory.open(members)
     directory.save_trained(name, [row("psnr_db", 12.5)], {"layer": {"kernel": codes}}, (seen, seen))
 

@@ -1,14 +1,14 @@
 """CelebA (202,599 faces), 64x64: Male and Young concealed, six attributes kept; streamed with tf.data.
 
-    python train.py --config=configs/celeb_a.py --workdir=runs/celeb_a                                 # through TFDS
-    python train.py --config=configs/celeb_a.py --config.data.path=celeba/ --workdir=runs/celeb_a     # a copy of yours
-    python evaluate.py --workdir=runs/celeb_a
+    conceal train --config=celeb_a                                     # downloads through TFDS
+    conceal train --config=celeb_a --config.data.path=celeba/          # reads your copy
+    conceal evaluate --workdir=runs/celeb_a
 
-TFDS often meets the download quota of the data's host. A copy placed by hand is a folder with `img_align_celeba/` (or
-`img_align_celeba.zip`), `list_attr_celeba.txt`, `list_eval_partition.txt` and, if at hand, `identity_CelebA.txt`.
+Not measured yet: the settings are those that UTKFace had with codes of 64 dimensions, for 10 epochs of 162,770 training
+pictures.
 
-Time: 162,770 training pictures for 10 epochs at 256 a step. Expected result: not measured yet. The
-censor's settings are those that UTKFace had with codes of 64 numbers.
+TFDS often meets the download quota of the data's host. Your copy is a folder with `img_align_celeba/` (or
+`img_align_celeba.zip`), `list_attr_celeba.txt`, `list_eval_partition.txt` and, if you have it, `identity_CelebA.txt`.
 """
 
 from conceal_jax.attributes import AttributeSet, Categorical
@@ -29,16 +29,16 @@ def _score(name: str) -> Categorical:
 
 
 def get_config() -> Config:
-    """Learn to see, censor, refit the decoder, as on UTKFace."""
+    """The three stages of configs/utkface.py, with other attributes."""
     kept = ("Smiling", "Eyeglasses", "Mouth_Slightly_Open", "Black_Hair", "Blond_Hair", "Wearing_Hat")
     return Config(
         attributes=AttributeSet((_score("Male"), _score("Young")), tuple(_score(name) for name in kept)),
         data=DataConfig(source="celeb_a", image_size=64, crop="center", loader="stream"),
-        # On photos by the ten thousand blocks cost more than they bring; with these, and accelerators, it is not known.
+        # UTKFace does without blocks; so many photos on an accelerator may use them.
         model=ModelConfig(latent_dim=128, widths=(48, 96, 192), blocks=(0, 1, 1)),
         objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=1.0, recognition=100.0),
         training=TrainingConfig(steps=6360, batch_size=256, evaluate_every=1000, pictures_every=1000),
-        # As chosen on UTKFace with 64 numbers; its present settings are for 32.
+        # As on UTKFace with 64 dimensions; configs/utkface.py has 32.
         censor=CensorConfig(
             steps=3000,
             batch_size=256,

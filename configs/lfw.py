@@ -1,15 +1,13 @@
 """Labeled Faces in the Wild (10,240 faces of 4,515 people), 64x64: Male and Young concealed, six attributes kept.
 
-    python train.py --config=configs/lfw.py --config.data.path=lfw.zip --config.data.labels=lfw_attributes.csv \
-        --workdir=runs/lfw
-    python evaluate.py --workdir=runs/lfw
+    conceal train --config=lfw --config.data.path=lfw.zip --config.data.labels=lfw_attributes.csv
+    conceal evaluate --workdir=runs/lfw
 
-`data.path` is a folder or zip of the pictures. The CSV has the columns filename and identity, and the attributes of
-CelebA as scores from 0 to 1, counted as "yes" from 0.5 on; here they are the guesses of a model, not of people. All
-photos of a person (identity) are on one side of the split.
+Trains in about 16 minutes on two busy cores and is audited in 7. An earlier version reached PSNR 21.1 dB; from its
+codes, attackers read Male at .59 and Young at .65 (balanced accuracy), at or below the floor that kept labels set.
 
-Time: about 16 minutes to train and 7 to evaluate on two busy cores. Expected, by an earlier version: PSNR 21.1 dB; from
-codes Male is told at .59 and Young at .65 (balanced accuracy), at or below what the kept labels tell.
+`data.path` is a folder or zip of the pictures. The CSV has filename, identity, and CelebA's attributes as scores from 0
+to 1, guessed by a model and counted as "yes" from 0.5 on. All photos of one identity are on one side of the split.
 """
 
 from conceal_jax.attributes import AttributeSet, Categorical
@@ -30,13 +28,13 @@ def _score(name: str) -> Categorical:
 
 
 def get_config() -> Config:
-    """Learn to see, censor, refit the decoder, as on UTKFace."""
+    """The three stages of configs/utkface.py, with other attributes."""
     kept = ("Smiling", "Eyeglasses", "Mouth_Slightly_Open", "Black_Hair", "Blond_Hair", "Wearing_Hat")
     return Config(
         attributes=AttributeSet((_score("Male"), _score("Young")), tuple(_score(name) for name in kept)),
         # Few photos: a larger share is held out, so that enough people with two photos are.
         data=DataConfig(source="folder", image_size=64, validation_fraction=0.2),
-        # As measured; configs/utkface.py does without blocks.
+        # As measured; UTKFace does without blocks.
         model=ModelConfig(latent_dim=128, widths=(48, 96, 192), blocks=(0, 1, 1)),
         objective=ObjectiveConfig(likelihood="gaussian", scale=0.1, beta=2.0),
         training=TrainingConfig(

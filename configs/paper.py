@@ -1,7 +1,7 @@
 """The paper's own method and nothing else (Hanukoglu et al. 2019, arXiv 1909.09156), on UTKFace at 64x64.
 
-    python train.py --config=configs/paper.py --config.data.path=utkface.zip --workdir=runs/paper
-    python evaluate.py --workdir=runs/paper
+    conceal train --config=paper --config.data.path=utkface.zip --workdir=runs/paper
+    conceal evaluate --workdir=runs/paper
 
 A convolutional VAE whose sampled latent is joined with the labels of gender, ethnicity and age. It has no censor, no
 adversary and no recognition. It is the baseline that configs/utkface.py is compared with; `data.path` is as there.
@@ -10,15 +10,13 @@ Time: an hour and a half to train on two cores, where gradients of strided convo
 accelerator.
 """
 
-import runpy
-from pathlib import Path
-
 from conceal_jax.config import Config, DataConfig, ModelConfig, ObjectiveConfig, TrainingConfig
+from conceal_jax.config.files import read_config
 
 
 def get_config() -> Config:
     """One stage: the reconstruction and the rate, with the labels given to the decoder."""
-    utkface: Config = runpy.run_path(str(Path(__file__).with_name("utkface.py")))["get_config"]()
+    utkface = read_config("utkface")
     return Config(
         attributes=utkface.attributes,
         data=DataConfig(source="utkface", image_size=64),

@@ -1,9 +1,9 @@
 """Rate, leakage and distortion of the paper's bottleneck on synthetic faces, 32x32: 8 weights of the rate, 3 seeds.
 
-    conceal sweep configs/sweep_demo.py --out sweeps/demo
+    conceal sweep sweep_demo --out sweeps/demo
 
-Brightness, which is kept, follows gender: whoever reads brightness reads gender at .60. That is gender's floor, and
-where its leakage ends as the rate falls, for brightness is the last thing that a code gives up.
+Takes 6 minutes on two cores. As the rate falls from 129 to 5 nats, attackers read gender at .688 to .581, around its
+floor of .602: brightness, which is kept, follows gender.
 """
 
 from conceal_jax.attributes import AttributeSet, Categorical, Continuous

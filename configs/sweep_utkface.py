@@ -1,9 +1,9 @@
 """Twelve points of each bottleneck on UTKFace, 32x32, with three seeds: rate, leakage, distortion, kept attributes.
 
-    conceal sweep configs/sweep_utkface.py --out sweeps/utkface --set data.path=utkface.zip
+    conceal sweep sweep_utkface --out sweeps/utkface --config.data.path=utkface.zip
 
-The paper's Gaussian over the weight of its rate, the clipped mean over its noise, and finite codes of 4 to 16 bits,
-among them one of 8 bits; the latter two with their certificates.
+Takes about two hours on two cores; docs/results.md has the table. The paper's Gaussian over the weight of its rate, the
+clipped mean over its noise, and finite codes of 4 to 16 bits; the latter two with certificates.
 """
 
 from conceal_jax.attributes import AGE_GROUPS, AttributeSet, Categorical, Continuous
@@ -30,7 +30,6 @@ def get_sweep() -> Sweep:
             ),
             kept=(Categorical("smile", ("no", "yes"), column="smile_probability", threshold=0.5, optional=True),),
         ),
-        # Given with --set data.path=...
         data=DataConfig(source="utkface", path="utkface.zip", image_size=32),
         model=ModelConfig(latent_dim=32, patch=4, widths=(32, 64, 128), blocks=(0, 0, 0), dtype="float32"),
         objective=ObjectiveConfig(likelihood="gaussian", scale=0.1),

@@ -1,13 +1,13 @@
-"""The demo's faces by the ten thousand, concealed until the best attacker reads two points above chance at most.
+"""The demo's faces by the ten thousand, with a longer censor stage: the strongest concealment measured here.
 
-    python train.py --config=configs/synthetic.py --workdir=runs/synthetic
-    python evaluate.py --workdir=runs/synthetic
+    conceal train --config=synthetic
+    conceal evaluate --workdir=runs/synthetic
 
-Factors are independent, so that whatever a code tells of them is the model's doing. A quarter of the people is set
-aside to be judged on: with fewer, the luck of the best of a dozen attackers is as large as what there is to find.
+Trains in 17 minutes on two cores and is audited in 14. PSNR 26.2 dB; from codes, attackers read gender at .502,
+ethnicity at .218 and age groups at .127 (balanced accuracy; chance .500, .200, .111).
 
-Time: 17 minutes to train and 14 to evaluate on two busy cores. Expected: gender is told at .50, ethnicity at .22, age
-groups at .13 (balanced accuracy; chance .50, .20, .11) from codes; docs/results.md has the rest.
+Factors are independent, so that chance is the floor. A quarter of the people is held out: with fewer, the luck of the
+best of a dozen attackers would hide what there is to find.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from conceal_jax.config.files import read_config
 
 
 def get_config() -> Config:
-    """The configuration of the demo, with what was learned on UTKFace: recognition, fewer numbers, a longer game."""
+    """The demo with more faces, recognition, a shorter code and a longer censor stage."""
     config = read_config("demo")
     return dataclasses.replace(
         config,
@@ -26,6 +26,6 @@ def get_config() -> Config:
         objective=dataclasses.replace(config.objective, recognition=100.0),
         censor=dataclasses.replace(config.censor, steps=6000, latent_dim=24, refit_steps=1500),
         penalty=dataclasses.replace(config.penalty, adversary=20000.0, attribute_weights=(0.8, 1.3, 2.3)),
-        # Whoever learned from 6,000 people of an earlier version found two points, from 30,000 thirteen.
+        # Attackers need many people: on an early version, 6,000 found two points and 30,000 thirteen.
         evaluation=dataclasses.replace(config.evaluation, attack_examples=32000),
     )

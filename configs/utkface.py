@@ -1,14 +1,14 @@
-"""UTKFace (21,326 usable faces of the aligned and cropped set), 64x64: gender, ethnicity and age concealed.
+"""UTKFace (aligned and cropped), 64x64: gender, ethnicity and age concealed, smile kept.
 
-    python train.py --config=configs/utkface.py --config.data.path=utkface.zip --workdir=runs/utkface
-    python evaluate.py --workdir=runs/utkface
+    conceal train --config=utkface --config.data.path=utkface.zip --workdir=runs/utkface
+    conceal evaluate --workdir=runs/utkface
 
-`data.path` is the folder or zip of the pictures as they are distributed, names and all. A CSV of filename, split,
-duplicate_group and smile_probability named like it (utkface_extra.csv), or given as `data.extra`, is joined if it is
-there; without it there is no kept attribute, and only equal files count as duplicates.
+Trains in 7 minutes on two cores and is audited in 7. PSNR 20.5 dB; from codes, attackers read gender at .576, ethnicity
+at .275 and age groups at .177 (balanced accuracy; floors .561, .242, .139).
 
-Time: 7 minutes to train and 7 to evaluate on two cores. Expected: PSNR 20.5 dB; from codes and pictures gender
-is told at .57 to .58, ethnicity at .27 to .29, age groups at .18 (balanced accuracy); docs/results.md has the rest.
+`data.path` is the folder or zip of the pictures under their original names. A CSV beside it (utkface_extra.csv, or
+`data.extra`) may bring filename, split, duplicate_group and smile_probability. Without it nothing is kept but
+brightness, and only equal files count as duplicates.
 """
 
 from conceal_jax.attributes import AGE_GROUPS, AttributeSet, Categorical, Continuous
@@ -24,7 +24,7 @@ from conceal_jax.config import (
 
 
 def get_config() -> Config:
-    """Learn to see at a low beta, then take out what adversaries find, then refit the decoder."""
+    """Train the autoencoder, then the censor against adversaries, then refit the decoder."""
     return Config(
         attributes=AttributeSet(
             concealed=(

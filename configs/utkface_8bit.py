@@ -1,12 +1,12 @@
-"""UTKFace with a finite code of 8 bits, which can be certified from people that training never met.
+"""UTKFace with a finite code of 8 bits, for which certificates can be issued.
 
-    python train.py --config=configs/utkface_8bit.py --config.data.path=utkface.zip --workdir=runs/utkface_8bit
-    python evaluate.py --workdir=runs/utkface_8bit
+    conceal train --config=utkface_8bit --config.data.path=utkface.zip --workdir=runs/utkface_8bit
+    conceal evaluate --workdir=runs/utkface_8bit
 
-Four numbers of four values each: 256 different codes, and as many pictures for each label. Otherwise as
-`configs/utkface.py`.
-Expected: certified gender <= .58, ethnicity <= .32, age groups <= .21, and pictures that show little but brightness;
-docs/results.md has the rest.
+PSNR 14.75 dB: pictures show little but brightness. Certified for any attacker on one code: gender at most .574,
+ethnicity .319, age groups .206 (balanced accuracy).
+
+Four dimensions of four values each give 256 codes. All else is as in configs/utkface.py.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from conceal_jax.config.files import read_config
 
 
 def get_config() -> Config:
-    """The configuration beside this one, with a code of at most log 256 nats, which needs no charge for its rate."""
+    """UTKFace's, with a code of at most log 256 nats, so that beta can be 0."""
     config = read_config("utkface")
     censor = dataclasses.replace(config.censor, bottleneck="finite", levels=(4, 4, 4, 4), beta=0.0)
     return dataclasses.replace(config, censor=censor)

@@ -1,6 +1,6 @@
 """Shards of codes of a folder or zip of photos, and their manifest.
 
-Codes have names that tell nothing; OUT.private/mapping.csv says which is whose, and is not to be handed on. Killed or
+Codes have names that reveal nothing; OUT.private/mapping.csv says which is whose, and is not to be handed on. Killed or
 stopped, the same command goes on; with --key-file the result is the same, byte for byte, as if nothing had happened.
 
 examples:

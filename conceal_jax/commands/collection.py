@@ -53,7 +53,9 @@ def add_collection_arguments(parser: argparse.ArgumentParser, shard_size: int) -
     parser.add_argument(
         "--key-file", type=arguments.path, help="a secret: a photo then gets the same noise and name every time"
     )
-    parser.add_argument("--keep-names", action="store_true", help="name results like their photos, whatever that tells")
+    parser.add_argument(
+        "--keep-names", action="store_true", help="name results like their photos, whatever that reveals"
+    )
     parser.add_argument(
         "--part",
         type=_part,

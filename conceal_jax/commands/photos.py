@@ -1,6 +1,6 @@
 """Concealed pictures of a folder or zip of photos.
 
-Pictures are PNGs of pixels alone, with names that tell nothing; OUT.private/mapping.csv says which is which,
+Pictures are PNGs of pixels alone, with names that reveal nothing; OUT.private/mapping.csv says which is which,
 and is not to be handed on. Killed or stopped, the same command goes on; with --key-file the result is the same, byte
 for byte, as if nothing had happened.
 

@@ -34,10 +34,10 @@ class DataConfig:
         crop: what becomes of pictures that are not square: "center" cuts the longer side, "none" squeezes it.
         flip: mirror training pictures left to right at random.
         loader: "resident" keeps the decoded set in device memory; "stream" decodes while training (tf.data).
-        validation_fraction: share of the groups set aside where the source has no split of its own.
+        validation_fraction: share of the groups held out where the source has no split of its own.
         max_bad_fraction: the run stops when a larger share of the items cannot be used.
-        selection: to choose settings by. A tenth of the training people stand in for the validation people, whom nobody
-            sees, so that what is reported of these in the end was not chosen by them.
+        selection: hold out a tenth of the training people to choose settings by, and leave the validation people alone,
+            so that what is reported of them in the end was not chosen by them.
     """
 
     source: str = "synthetic"
@@ -60,10 +60,10 @@ class CodeConfig:
     """What kind of code there is.
 
     Attributes:
-        latent_dim: length L of the code; of a finite code, the number of its `levels` counts instead.
+        latent_dim: length L of the code; of a finite code, `levels` sets it instead.
         bottleneck: "gaussian", "clipped", "finite", or one that was registered (`models/bottleneck.py`).
         noise: of "clipped", the noise's standard deviation as a multiple of the radius that means are clipped to.
-        levels: of "finite", how many values each number of the code can take.
+        levels: of "finite", how many values each dimension of the code can take.
     """
 
     latent_dim: int = 64
@@ -74,7 +74,7 @@ class CodeConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig(CodeConfig):
-    """The variational autoencoder; its code is the first code where a censor makes another of it.
+    """The variational autoencoder; its code is released unless a censor follows.
 
     Attributes:
         network: "patch", or "convolutional": 4x4 convolutions of stride 2, one for each width.
@@ -105,8 +105,8 @@ class ObjectiveConfig:
         beta: weight of the rate; the starting value when a rate target is set.
         warmup_steps: beta rises linearly from 0 over so many steps.
         rate_target: nats; when set, beta becomes a Lagrange multiplier that holds the rate there.
-        recognition: nats for each full skill with which a concealed attribute is recognised in the first stage's codes,
-            for the censor to know what it has to take out; 0 leaves recognition out.
+        recognition: nats for each full skill at recognising a concealed attribute in the autoencoder's codes, so that the
+            censor knows what to take out; 0 leaves recognition out.
     """
 
     likelihood: Literal["gaussian", "laplace", "bernoulli"] = "gaussian"
@@ -125,7 +125,7 @@ class TrainingConfig:
         steps: optimiser updates in all.
         batch_size: pictures a step, over all devices.
         microbatches: parts of each device's share that are computed one after the other, so that a batch may be larger
-            than memory; their gradients are summed. Of the stages that see pictures; slow on CPUs.
+            than memory; their gradients are summed. Of the stages that read pictures; slow on CPUs.
         learning_rate: peak of the schedule: linear warm-up, then a cosine to zero.
         warmup_steps, weight_decay, clip_norm: of the optimiser (AdamW; global gradient norm).
         ema_decay: of the averaged parameters that evaluation uses.
@@ -158,16 +158,14 @@ class TrainingConfig:
 
 @dataclasses.dataclass(frozen=True)
 class CensorConfig(CodeConfig):
-    """The second stage of training: a small VAE on the codes of the first, and what it is charged for what it tells.
-
-    Its code is the one that is released.
+    """The censor: a small VAE on the autoencoder's codes, trained against adversaries. Its code is released.
 
     Attributes:
         steps: optimiser updates; 0 leaves the stage out.
-        batch_size: codes a step, over all devices; every update of the adversaries sees as many others.
-        learning_rate: peak of the schedule, as for the first stage.
+        batch_size: codes a step, over all devices; every update of the adversaries takes as many others.
+        learning_rate: peak of the schedule, as for the autoencoder.
         width: hidden units.
-        beta, rate_target: of the released code's rate, as for the first stage.
+        beta, rate_target: of the released code's rate, as for the autoencoder.
         neutral: weight of the reconstruction under the neutral label, against the one under the photo's own.
         kept: nats for each full skill with which a kept attribute is read of concealed codes.
         brightness: the same for the photo's brightness.
@@ -219,7 +217,7 @@ class PenaltyConfig:
 
 @dataclasses.dataclass(frozen=True)
 class AdversaryConfig:
-    """Readers of codes that train along with the censor.
+    """Adversaries: perceptrons that read codes and train along with the censor.
 
     Attributes:
         widths: hidden units of each member's two layers; 0 for a linear member.
@@ -239,7 +237,7 @@ class EvaluationConfig:
     Attributes:
         attack_examples: training pictures that attackers learn from, at the most.
         cnn_epochs: passes of the picture-reading CNN over them.
-        quick: leave out the slower attackers on codes, and those that see repeated releases.
+        quick: leave out the slower attackers on codes, and those that read repeated releases.
         batch_size: pictures encoded and decoded at once.
     """
 

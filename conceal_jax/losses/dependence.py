@@ -1,4 +1,4 @@
-"""How much a batch of codes tells of the concealed labels, in closed forms that an encoder can be charged for.
+"""Dependence of a batch of codes on the concealed labels, in closed forms that an encoder can be charged for.
 
 Pure functions of one whole batch: where devices share it, it is gathered first. A row counts for an attribute if its
 mask is true and its label is known; the values of all other rows change nothing, and where too few rows are left the
@@ -71,7 +71,7 @@ def moment_mismatch(
         sum over classes k of share_k (|m_k|^2 / 2 + |S_k - S|^2 / 4L),   of whitened codes of length L
 
     But for the 1/L, this is to second order the mutual information in nats of a class and codes that are Gaussian given
-    the class; without it, the noise of the L^2 second moments drowns what the L means tell. What the sum would be on
+    the class; without it, the noise of the L^2 second moments drowns what the L means show. What the sum would be on
     average over all ways to deal the same labels out to the same codes is known exactly, and subtracted. Shares make
     rare classes count little. A continuous attribute's classes are its knots, to which a value belongs in part.
 
@@ -94,11 +94,10 @@ def contrastive_information(
 
     The known posterior is the critic, and q(z_i|x_i), which both terms hold, cancels. Two changes keep the estimate
     alive at rates above the logarithm of the batch size. j = i is left out: otherwise every code is near itself alone,
-    and the estimate is H(c) whatever the codes tell. And T > 1 flattens densities that scatter by more than
+    and the estimate is H(c) whatever the codes leak. And T > 1 flattens densities that scatter by more than
     `SPREAD_LIMIT` nats: otherwise one neighbour is the whole mean. What is left is what a kernel classifier reads of
     each code by the others: on average no more than I(z;c) but for terms of order classes / batch, and close to it for
-    large batches of low rate. A continuous attribute has a Gaussian kernel on the value in place of c_j = c_i, and is
-    told to that resolution.
+    large batches of low rate. A continuous attribute has a Gaussian kernel on the value in place of c_j = c_i.
 
     Args:
         posterior: that the codes were sampled from. The others are as for `hsic`.
@@ -140,7 +139,7 @@ def charge(
     attributes: AttributeSet,
     attribute_weights: tuple[float, ...] = (),
 ) -> Scalar:
-    """What a whole batch pays for what its codes tell, in nats.
+    """What a whole batch pays for the dependence of its codes on the labels, in nats.
 
     Args:
         weights: of the closed forms to be computed, as `PenaltyConfig.closed_forms` names them; may be traced.
@@ -228,7 +227,7 @@ def _alignment(first: Pairs, second: Pairs, known: Rows) -> Scalar:
 
 
 def _whitened(codes: Codes, known: Rows) -> Codes:
-    """Known rows with mean 0 and unit covariance, as far as there are rows to tell it from; 0 in all others.
+    """Known rows with mean 0 and unit covariance, as far as there are rows to estimate it from; 0 in all others.
 
     Correlations are shrunk by latent / (latent + rows), so that any number of rows gives a regular matrix.
     """

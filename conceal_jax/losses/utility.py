@@ -1,8 +1,7 @@
-"""What of a photo must survive: kept attributes, and its brightness. The censor is paid for it.
+"""The utility loss: the censor is paid for what a linear reader reads of kept attributes and of brightness.
 
-A handful of pixels, such as a smile, counts for little in a squared error: the first thing that a censor would give up.
-Colour is read, too, but not paid for: with it goes the skin's, and whoever must keep it tells ethnicity whatever else
-is hidden. Adversaries are shown the colour that is read.
+A small detail, such as a smile, counts for little in a squared error, so a censor would give it up first. The reader
+also reads colour, but the censor is not paid for it: the colour of skin leaks ethnicity. Adversaries read that colour.
 """
 
 from collections.abc import Mapping
@@ -23,19 +22,19 @@ COLOUR = tuple(spec for spec in APPEARANCE if spec != LUMINANCE)
 
 
 def has_reader(config: CensorConfig) -> bool:
-    """Whether anything is paid for, so that there is a reader."""
+    """Whether the configuration pays for anything kept, which needs a reader."""
     return config.kept > 0 or config.brightness > 0
 
 
 def create_reader(attributes: AttributeSet) -> nn.Dense:
-    """A linear reader of all that is kept, and of colour: logits of classes, and values."""
+    """A linear reader of kept attributes, brightness and colour: logits of classes, and values."""
     return nn.Dense(sum(_outputs(spec) for spec in _read(attributes)))
 
 
 def read_colour(
     params: PyTree, decoded: Float[Array, "batch first"], attributes: AttributeSet
 ) -> Float[Array, "batch colour"]:
-    """Both colours in standard deviations, as the reader sees them; no gradient reaches the reader."""
+    """Both colours in standard deviations, as the reader reads them; no gradient reaches the reader."""
     answers: Any = create_reader(attributes).apply({"params": jax.lax.stop_gradient(params)}, decoded)
     return answers[:, -len(COLOUR) :]
 
@@ -48,9 +47,9 @@ def kept_skills(
     attributes: AttributeSet,
     axis_name: str | None,
 ) -> dict[str, Float[Array, " batch"]]:
-    """How well each kept attribute is read, example by example; on average 0 is chance and 1 is everything.
+    """The reader's skill at each kept attribute, example by example; on average 0 is chance and 1 is everything.
 
-    Colour is read, too; the gradient of its skill teaches the reader alone, so that to add it pays for nothing.
+    The skill at colour has no gradient in `decoded`: it teaches the reader alone.
 
     Args:
         params: of the reader.
@@ -79,8 +78,8 @@ def kept_skills(
     return skills
 
 
-def payment(skills: Mapping[str, Float[Array, " batch"]], config: CensorConfig) -> Float[Array, " batch"]:
-    """Nats that the censor is paid for what is read, example by example; colour's one nat teaches the reader alone."""
+def utility_payment(skills: Mapping[str, Float[Array, " batch"]], config: CensorConfig) -> Float[Array, " batch"]:
+    """Nats that the censor is paid for these skills, example by example; one nat for colour teaches the reader."""
     appearance = {LUMINANCE.name: config.brightness} | {spec.name: 1.0 for spec in COLOUR}
     return sum((appearance.get(name, config.kept) * each for name, each in skills.items()), jnp.zeros(()))
 

@@ -4,26 +4,26 @@ Everything named here takes and returns pytrees, and works under jit, vmap and g
 """
 
 from conceal_jax.research.members import (
+    Encoded,
     Measures,
     Member,
-    Seen,
     begin_member,
+    encode_batch,
     measure,
     member_of,
-    see,
     stacked,
     train,
     update,
 )
 
 __all__ = [
+    "Encoded",
     "Measures",
     "Member",
-    "Seen",
     "begin_member",
+    "encode_batch",
     "measure",
     "member_of",
-    "see",
     "stacked",
     "train",
     "update",

@@ -1,4 +1,4 @@
-"""Every member of a sweep is audited in the same way: fresh attackers on sampled codes of people set aside."""
+"""Every member of a sweep is audited in the same way: fresh attackers on sampled codes of held-out people."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
@@ -36,7 +36,7 @@ class People(NamedTuple):
 
 
 class Codes(NamedTuple):
-    """What attackers see of people.
+    """What attackers read of people.
 
     Attributes:
         codes: float32 [N, L], sampled.
@@ -48,7 +48,7 @@ class Codes(NamedTuple):
 
 
 class Floors(NamedTuple):
-    """What the kept labels alone tell of each concealed attribute, as attackers read it of these very people.
+    """What the kept labels alone leak of each concealed attribute, as attackers read it of these very people.
 
     Attributes:
         accuracy: balanced accuracy.
@@ -68,11 +68,11 @@ def read_floors(train: People, test: People, attributes: AttributeSet, seed: int
         for part in (train, test)
     )
     readings = attack(learn, judge, floor_attackers(seed), seed=seed)
-    told = {name: reading.best.metrics[INFORMATION] for name, reading in readings.items()}
+    information = {name: reading.best.metrics[INFORMATION] for name, reading in readings.items()}
     nothing = Estimate(0.0, (0.0, 0.0))
     return Floors(
         {name: floor_of(reading) for name, reading in readings.items()},
-        {name: figure if figure.value > 0 else nothing for name, figure in told.items()},
+        {name: figure if figure.value > 0 else nothing for name, figure in information.items()},
     )
 
 

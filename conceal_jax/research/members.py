@@ -1,4 +1,4 @@
-"""Models as functions of their hyper-parameters: pure, of pytrees, for jit, vmap and grad."""
+"""Models as pure functions of their hyper-parameters, for jit, vmap and grad."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -43,10 +43,10 @@ class Member(flax.struct.PyTreeNode):
 
 
 class Measures(flax.struct.PyTreeNode):
-    """What a batch shows of a model.
+    """Rate, distortion and leakage of a model on a batch.
 
     Attributes:
-        rates: float32 [L], nats of each number of the code.
+        rates: float32 [L], nats of each dimension of the code.
         psnr_db, ssim: of pictures decoded under their own labels.
         leakage: by concealed attribute, nats (`conceal_jax.losses.dependence.contrastive_information`).
     """
@@ -57,8 +57,8 @@ class Measures(flax.struct.PyTreeNode):
     leakage: dict[str, Any]
 
 
-class Seen(flax.struct.PyTreeNode):
-    """What a model makes of pictures, picture by picture: codes, the posteriors' numbers, rates, distortion."""
+class Encoded(flax.struct.PyTreeNode):
+    """Codes of pictures, their posteriors and rates, and the distortion of what is decoded from them."""
 
     codes: Any
     mean: Any
@@ -104,7 +104,7 @@ def model_of(member: Member, config: Config) -> VAE:
 def begin_member(
     member: Member, *, config: Config, optimizer: optax.GradientTransformation | None = None
 ) -> TrainState:
-    """The state before the first update, as `train.py` draws it for the same seed."""
+    """The state before the first update, as `conceal train` draws it for the same seed."""
     # Nothing traced is needed to draw parameters, and Flax hashes the modules that are initialised.
     model, key = create_model(config, censored=False), stream_key(member.seed, Stream.INITIALISATION)
     chosen = optimizer or create_optimizer(config.training)
@@ -120,7 +120,7 @@ def update(
     attributes: AttributeSet,
     optimizer: optax.GradientTransformation | None = None,
 ) -> tuple[TrainState, Sums]:
-    """One update on one batch, as `train.py` makes it; see `train_step`.
+    """One update on one batch, as `conceal train` makes it; see `train_step`.
 
     Args:
         state: before the update.
@@ -177,10 +177,10 @@ def train(
     return jax.lax.scan(body, fresh, length=config.training.steps)
 
 
-def see(
+def encode_batch(
     params: PyTree, member: Member, batch: Batch, key: PRNGKeyArray, *, config: Config, attributes: AttributeSet
-) -> Seen:
-    """What a model makes of pictures; codes are samples.
+) -> Encoded:
+    """Encodes pictures, samples their codes, and measures the distortion of what is decoded from them.
 
     Args:
         params: of the model.
@@ -193,7 +193,7 @@ def see(
     output: Any = model_of(member, config).apply({"params": params}, images, attributes.encode(batch["labels"]), noise)
     decoded = jax.nn.sigmoid(output.logits)
     posterior = output.posterior
-    return Seen(
+    return Encoded(
         output.codes,
         posterior.mean,
         posterior.log_variance,
@@ -210,16 +210,16 @@ def measure(
 
     The leakage is an estimate to compare models by, not what attackers read: audits say that.
 
-    Args: as for `see`; the mask says which rows count.
+    Args: as for `encode_batch`; the mask says which rows count.
     """
-    seen = see(params, member, batch, key, config=config, attributes=attributes)
+    encoded = encode_batch(params, member, batch, key, config=config, attributes=attributes)
     mask = jnp.asarray(batch["mask"])
 
     def mean(values: Float[Array, "batch ..."]) -> Array:
         weights = mask.astype(jnp.float32).reshape(-1, *[1] * (values.ndim - 1))
         return jnp.sum(values * weights, axis=0) / jnp.maximum(jnp.sum(weights), 1.0)
 
-    told = contrastive_information(
-        seen.codes, Posterior(seen.mean, seen.log_variance), batch["labels"], mask, attributes
+    leakage = contrastive_information(
+        encoded.codes, Posterior(encoded.mean, encoded.log_variance), batch["labels"], mask, attributes
     )
-    return Measures(mean(seen.rates), mean(seen.psnr_db), mean(seen.ssim), told)
+    return Measures(mean(encoded.rates), mean(encoded.psnr_db), mean(encoded.ssim), leakage)

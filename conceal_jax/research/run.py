@@ -24,9 +24,9 @@ from conceal_jax.models.bottleneck import create_bottleneck
 from conceal_jax.research.audits import Floors, People, Suite, audit_codes, read_floors
 from conceal_jax.research.curves import front_of, gathered, write_curves
 from conceal_jax.research.figures import Result, Row, row
-from conceal_jax.research.members import Seen
+from conceal_jax.research.members import Encoded
 from conceal_jax.research.sweep import Directory, Sweep, groups
-from conceal_jax.research.training import see_all, train_members
+from conceal_jax.research.training import encode_all, train_members
 from conceal_jax.runs import run_directory
 
 logger = logging.getLogger(__name__)
@@ -115,8 +115,8 @@ def _train_group(members: Mapping[str, Config], pictures: Pictures, directory: D
     configs = list(members.values())
     try:
         trained = train_members(configs, pictures.train, pictures.attributes)
-        seen = [
-            see_all(trained, part, configs[0], pictures.attributes, index)
+        encoded = [
+            encode_all(trained, part, configs[0], pictures.attributes, index)
             for index, part in enumerate((pictures.train, pictures.test))
         ]
     # Whatever one group runs into (memory, the compiler, a bottleneck's own code), the others may do without it.
@@ -131,23 +131,23 @@ def _train_group(members: Mapping[str, Config], pictures: Pictures, directory: D
             logger.warning("%s failed: %s", name, trained.failures[index])
             directory.fail(name, trained.failures[index])
             continue
-        own_params, train, test = jax.tree.map(lambda leaf, index=index: leaf[index], (params, *seen))
+        own_params, train, test = jax.tree.map(lambda leaf, index=index: leaf[index], (params, *encoded))
         rows = [row("loss_nats", trained.losses[index]), *_distortion_and_rate(test)]
         directory.save_trained(name, rows, own_params, (train, test))
 
 
-def _distortion_and_rate(seen: Seen) -> list[Row]:
+def _distortion_and_rate(encoded: Encoded) -> list[Row]:
     """Means over the people judged."""
-    rates = np.asarray(seen.rates, np.float64)
-    active = np.var(seen.mean, axis=0) > ACTIVE_VARIANCE
+    rates = np.asarray(encoded.rates, np.float64)
+    active = np.var(encoded.mean, axis=0) > ACTIVE_VARIANCE
     by_number = [row("rate_nats_of_number", rate, str(index)) for index, rate in enumerate(rates.mean(axis=0))]
     return [
         row("rate_nats", rates.sum(axis=1).mean()),
         row("rate_nats_per_dimension", rates.mean()),
         *by_number,
         row("active_units", float(active.sum())),
-        row("psnr_db", np.mean(seen.psnr_db, dtype=np.float64)),
-        row("ssim", np.mean(seen.ssim, dtype=np.float64)),
+        row("psnr_db", np.mean(encoded.psnr_db, dtype=np.float64)),
+        row("ssim", np.mean(encoded.ssim, dtype=np.float64)),
     ]
 
 

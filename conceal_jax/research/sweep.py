@@ -1,7 +1,7 @@
 """A sweep: which models are trained and audited, and its directory, in which it goes on where it stopped.
 
 A sweep is described by a Python file with a `get_sweep()` that returns a `Sweep`. The directory holds `sweep.json`, the
-members; `members/NAME.npz`, parameters and what each makes of the pictures; `members/NAME.json`, its figures; and the
+members; `members/NAME.npz`, parameters and codes of the pictures; `members/NAME.json`, its figures; and the
 tables and curves.
 """
 
@@ -24,7 +24,7 @@ from conceal_jax.config.validation import require, validate
 from conceal_jax.models.bottleneck import create_bottleneck
 from conceal_jax.research.audits import Codes
 from conceal_jax.research.figures import Result, Row, member_name
-from conceal_jax.research.members import Seen, shape_of
+from conceal_jax.research.members import Encoded, shape_of
 from conceal_jax.runtime import atomic
 from conceal_jax.runtime.json_files import read_object, told_of
 from conceal_jax.version import __version__
@@ -154,12 +154,12 @@ class Directory:
         rows, failure = self._record(name)
         return bool(failure or (rows and self._arrays(name).is_file()))
 
-    def save_trained(self, name: str, rows: Sequence[Row], params: PyTree, seen: tuple[Seen, Seen]) -> None:
-        """Keeps a member's first figures, parameters, and what it makes of those learned from and those judged."""
+    def save_trained(self, name: str, rows: Sequence[Row], params: PyTree, encoded: tuple[Encoded, Encoded]) -> None:
+        """Keeps a member's first figures, parameters, and codes of those learned from and those judged."""
         # Figures that a killed process left without parameters are replaced.
         self._write(name, rows, "")
         arrays = {PARAMETERS + key: leaf for key, leaf in flatten_dict(params, sep="/").items()}
-        for part, each in zip(("train", "test"), seen, strict=True):
+        for part, each in zip(("train", "test"), encoded, strict=True):
             arrays |= {
                 f"{part}/codes": each.codes,
                 f"{part}/mean": each.mean,

@@ -16,7 +16,7 @@ from conceal_jax.attributes import AttributeSet
 from conceal_jax.config import Config
 from conceal_jax.data.order import epoch_order, steps_per_epoch
 from conceal_jax.data.resident import Resident
-from conceal_jax.research.members import Member, Seen, begin_member, member_of, see, stacked, update
+from conceal_jax.research.members import Encoded, Member, begin_member, encode_batch, member_of, stacked, update
 from conceal_jax.runtime.parallel import AXIS, create_mesh, create_replicated, replicate, whole
 from conceal_jax.runtime.randomness import Stream, stream_key
 from conceal_jax.training.evaluator import padded_batches
@@ -113,8 +113,8 @@ def group_step(config: Config, attributes: AttributeSet, mesh: Mesh) -> Any:
     return jax.jit(shared, donate_argnums=0)
 
 
-def see_all(trained: Trained, items: Resident, config: Config, attributes: AttributeSet, part: int) -> Seen:
-    """What every member makes of the readable pictures of a set: arrays [members, pictures, ...] on the host.
+def encode_all(trained: Trained, items: Resident, config: Config, attributes: AttributeSet, part: int) -> Encoded:
+    """Encodes the readable pictures of a set by every member: arrays [members, pictures, ...] on the host.
 
     Args:
         trained: by `train_members`.
@@ -124,9 +124,9 @@ def see_all(trained: Trained, items: Resident, config: Config, attributes: Attri
         part: number of the set, so that different sets have different noise.
     """
 
-    def one(params: PyTree, member: Member, batch: Any, index: Array) -> Seen:
+    def one(params: PyTree, member: Member, batch: Any, index: Array) -> Encoded:
         key = stream_key(member.seed, Stream.RESEARCH_NOISE, part, index)
-        return see(params, member, batch, key, config=config, attributes=attributes)
+        return encode_batch(params, member, batch, key, config=config, attributes=attributes)
 
     mapped = jax.jit(jax.vmap(one, in_axes=(0, 0, None, None)))
     mesh, size = member_mesh(len(trained.losses)), config.evaluation.batch_size

@@ -12,7 +12,7 @@ from conceal_jax.attributes import AttributeSet
 from conceal_jax.config import Config
 from conceal_jax.losses.adversarial import AdversaryState, adversarial_charge, create_adversaries, update_adversaries
 from conceal_jax.losses.elbo import rate_weight, update_multiplier
-from conceal_jax.losses.utility import COLOUR, has_reader, kept_skills, payment, read_colour
+from conceal_jax.losses.utility import COLOUR, has_reader, kept_skills, read_colour, utility_payment
 from conceal_jax.models.bottleneck import create_bottleneck
 from conceal_jax.models.censor import Censor
 from conceal_jax.models.vae import create_model
@@ -79,7 +79,7 @@ def censor_step(
         if "reader" in params:
             readable = kept_skills(params["reader"], views["decoded"], batch["labels"], mask, attributes, axis_name)
             terms |= {f"kept_{name}": each for name, each in readable.items()}
-            per_example -= payment(readable, config.censor)
+            per_example -= utility_payment(readable, config.censor)
         if adversary is not None:
             charge, skills = adversarial_charge(
                 adversary.params,

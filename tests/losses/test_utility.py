@@ -9,7 +9,7 @@ from sklearn.metrics import r2_score
 from conceal_jax.attributes import AttributeSet, Categorical
 from conceal_jax.attributes.appearance import APPEARANCE
 from conceal_jax.config import CensorConfig
-from conceal_jax.losses.utility import create_reader, has_reader, kept_skills, payment, read_colour
+from conceal_jax.losses.utility import create_reader, has_reader, kept_skills, read_colour, utility_payment
 
 ATTRIBUTES = AttributeSet((Categorical("gender", ("male", "female")),), (Categorical("smile", ("no", "yes")),))
 GENERATOR = np.random.default_rng(0)
@@ -76,7 +76,7 @@ def test_gradients_are_finite_where_all_values_are_equal_or_missing():
 def test_what_is_kept_and_brightness_have_prices_of_their_own():
     found = skills(PARAMS)
     colour = found["red_green"] + found["blue_yellow"]
-    paid = payment(found, CensorConfig(kept=30.0, brightness=7.0)) - colour
+    paid = utility_payment(found, CensorConfig(kept=30.0, brightness=7.0)) - colour
     np.testing.assert_allclose(paid, 30 * found["smile"] + 7 * found["luminance"], rtol=1e-4, atol=1e-3)
 
 
