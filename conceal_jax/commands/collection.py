@@ -53,9 +53,7 @@ def add_collection_arguments(parser: argparse.ArgumentParser, shard_size: int) -
     parser.add_argument(
         "--key-file", type=arguments.path, help="a secret: a photo then gets the same noise and name every time"
     )
-    parser.add_argument(
-        "--keep-names", action="store_true", help="name results like their photos, whatever that reveals"
-    )
+    parser.add_argument("--keep-names", action="store_true", help="name results like their photos; names may reveal")
     parser.add_argument(
         "--part",
         type=_part,

@@ -105,8 +105,8 @@ class ObjectiveConfig:
         beta: weight of the rate; the starting value when a rate target is set.
         warmup_steps: beta rises linearly from 0 over so many steps.
         rate_target: nats; when set, beta becomes a Lagrange multiplier that holds the rate there.
-        recognition: nats for each full skill at recognising a concealed attribute in the autoencoder's codes, so that the
-            censor knows what to take out; 0 leaves recognition out.
+        recognition: nats for each full skill at recognising a concealed attribute in the autoencoder's codes; a censor
+            takes out what is recognised; 0 leaves recognition out.
     """
 
     likelihood: Literal["gaussian", "laplace", "bernoulli"] = "gaussian"
