@@ -21,7 +21,8 @@ from conceal_jax.config import files as config_files
 from conceal_jax.data.archive import open_archive
 from conceal_jax.data.pictures import decode_picture
 from conceal_jax.data.sources.open import open_collection
-from conceal_jax.release.export.export import PARAMETERS, load_export
+from conceal_jax.models.vae import create_model, init_params
+from conceal_jax.release.export.export import load_export
 from conceal_jax.release.jobs.job import MANIFEST, checksum
 from conceal_jax.release.jobs.labelled import labelled_codes
 from conceal_jax.release.jobs.shards import shard_bytes
@@ -30,9 +31,9 @@ from conceal_jax.research.members import Encoded
 from conceal_jax.research.sweep import Directory
 from conceal_jax.runs import run_directory
 from conceal_jax.runs.checkpoint import Checkpoints, restore_run
+from conceal_jax.runs.parameters import save_parameters
 from conceal_jax.runtime.parallel import create_mesh, replicated_like
 from conceal_jax.training.metrics import read_metrics
-from conceal_jax.training.skipping import SkippedSteps
 
 ROOT = Path(__file__).parents[1]
 GENDER = Categorical("gender", ("male", "female"))
@@ -148,19 +149,17 @@ def _checkpoint_reader(good: Path) -> Reader:
 
 def _export_reader(good: Path, config: Config) -> Reader:
     """What of an exported folder is read again; its programs are for other software."""
-    kernel = np.arange(24, dtype=np.float32)
-    header = {"layer/kernel": {"dtype": "F32", "shape": kernel.shape, "data_offsets": [0, kernel.nbytes]}}
-    text = json.dumps(header).encode()
+    params = jax.device_get(init_params(create_model(config), config, jax.random.key(0)))
     good.mkdir()
     config_files.save(config, good / run_directory.CONFIG)
     config.attributes.save(good / run_directory.ATTRIBUTES)
-    (good / PARAMETERS).write_bytes(len(text).to_bytes(8, "little") + text + kernel.tobytes())
+    save_parameters(good / run_directory.PARAMETERS, params, config, step=2, stage="autoencoder")
     files = {path.name: checksum(path) for path in good.iterdir()}
     (good / MANIFEST).write_text(json.dumps({"kind": "model", "step": 2, "files": files}))
     return _folder_reader(
         good,
         [path.relative_to(good) for path in good.iterdir()],
-        lambda folder: _require_equal(load_export(folder).params, {"layer": {"kernel": kernel}}),
+        lambda folder: _require_equal(load_export(folder).params, params),
     )
 
 
@@ -232,7 +231,6 @@ def readers(folder: Path) -> dict[str, Reader]:
         ),
         "attributes": Reader(((folder / "attributes.json").read_bytes(),), _file(AttributeSet.load, "a.json")),
         "metrics": Reader((metrics,), _file(read_metrics, "metrics.jsonl")),
-        "skipped": Reader((b"[3, 17, 2000]",), _file(SkippedSteps, "skipped_steps.json")),
         "release": Reader((npz.getvalue(),), _file(_read_release, "x.npz")),
         "checkpoint": _checkpoint_reader(folder / "good"),
         "export": _export_reader(folder / "exported", config),

@@ -161,7 +161,9 @@ def kill_and_resume(folder: Path, runs: int, seed: int, kills: int = 1) -> Itera
 def summary(runs: list[KilledRun], seconds: float) -> dict[str, object]:
     """Counts of what happened."""
     kills = [kill for run in runs for kill in run.kills]
-    stages = {stage: sum(kill.stage == stage for kill in kills) for stage in ("start", "first", "censor", "refit")}
+    stages = {
+        stage: sum(kill.stage == stage for kill in kills) for stage in ("start", "autoencoder", "censor", "refit")
+    }
     return {
         "runs": len(runs),
         "equal": sum(run.equal for run in runs),
@@ -197,9 +199,9 @@ def _paths(workdir: Path) -> list[str]:
 
 def _stage(workdir: Path) -> str:
     begun = {
-        "refit": workdir / run_directory.REFIT,
-        "censor": workdir / run_directory.CENSOR,
-        "first": workdir / run_directory.CHECKPOINTS,
+        "refit": workdir / "refit",
+        "censor": workdir / "censor",
+        "autoencoder": workdir / run_directory.CHECKPOINTS,
     }
     return next((name for name, folder in begun.items() if folder.exists()), "start")
 

@@ -5,7 +5,6 @@ import tempfile
 
 import hypothesis
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from jaxtyping import install_import_hook
@@ -56,19 +55,18 @@ def tiny_run(tmp_path_factory):
     """The directory of a run whose parameters were drawn, not trained: that takes seconds instead of a minute."""
     # Not above: the hook has to be there before the package is imported.
     from conceal_jax.config import files as config_files
+    from conceal_jax.models.vae import create_model, init_params
     from conceal_jax.runs import run_directory
-    from conceal_jax.runs.checkpoint import Checkpoints
-    from conceal_jax.training import stages
+    from conceal_jax.runs.parameters import save_parameters
 
     config = config_files.load_config("configs/demo.py:shrunken", {"censor.steps": "0"})
     workdir = tmp_path_factory.mktemp("runs") / "tiny"
     run_directory.open_run(config, workdir)
     config_files.save(config, workdir / run_directory.CONFIG)
     config.attributes.save(workdir / run_directory.ATTRIBUTES)
-    state = stages.first_state(config)
+    params = init_params(create_model(config), config, jax.random.key(0))
     # Fresh decoders paint every code grey.
     generator = np.random.default_rng(0)
-    drawn = jax.tree.map(lambda leaf: leaf + generator.normal(0, 0.1, leaf.shape).astype(leaf.dtype), state.params)
-    with Checkpoints(workdir / run_directory.CHECKPOINTS, keep=1) as checkpoints:
-        checkpoints.save(2, state.replace(step=jnp.int32(2), params=drawn, ema_params=drawn))
+    drawn = jax.tree.map(lambda leaf: leaf + generator.normal(0, 0.1, leaf.shape).astype(leaf.dtype), params)
+    save_parameters(workdir / run_directory.PARAMETERS, drawn, config, step=2, stage="autoencoder")
     return workdir

@@ -11,7 +11,7 @@ from conceal_jax.config import files as config_files
 from conceal_jax.data.resident import Resident, load_resident
 from conceal_jax.data.sources.open import open_collection
 from conceal_jax.release.encode import encode_pictures
-from conceal_jax.release.trained import Run, load_run
+from conceal_jax.runs.trained import Run, load_run
 from conceal_jax.training.loop import train
 
 REDUCED = {

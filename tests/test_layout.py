@@ -43,7 +43,7 @@ HOMES = {
     "matplotlib": "plots",
     "cv2": "release/faces.py",
     "pyarrow": "release/jobs/shards.py",
-    "safetensors": "release/export/export.py",
+    "safetensors": "runs/parameters.py",
     "jax2onnx": "release/export/programs.py",
     "onnxruntime": "release/export/programs.py",
     "gradio": "release/page/page.py",

@@ -35,6 +35,7 @@ COMMANDS = {
     "serve": "a page on this machine: a photo beside its concealed picture",
     "card": "the model card of a run",
     "sweep": "rate, leakage and distortion of many bottlenecks, as curves",
+    "upgrade": "write a run's parameters from its newest checkpoint, where the file is missing",
     "runs": "list the runs in a folder, and their figures",
     "doctor": "show versions and devices; time one training step",
 }

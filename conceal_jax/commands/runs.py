@@ -16,7 +16,7 @@ from conceal_jax.config import Config
 from conceal_jax.config import files as config_files
 from conceal_jax.release.export.export import is_export
 from conceal_jax.runs import run_directory
-from conceal_jax.runtime.json_files import read_object, told_of
+from conceal_jax.runs.plan import planned_stages
 from conceal_jax.training.metrics import read_metrics
 
 
@@ -60,17 +60,8 @@ def _settings(workdir: Path) -> str:
 
 def _progress(workdir: Path) -> str:
     """The last stage that was begun, its step, and the last figures of the validation people."""
-    config = workdir / run_directory.CONFIG
-    tree = read_object(config)
-    with told_of(config):
-        censor = tree.get("censor", {})
-        stages = [
-            ("refit", workdir / run_directory.REFIT, censor.get("refit_steps")),
-            ("censor", workdir / run_directory.CENSOR, censor.get("steps")),
-            ("autoencoder", workdir, tree["training"]["steps"]),
-        ]
-    for stage, folder, steps in stages:
-        path = folder / run_directory.METRICS
+    for stage, folder, steps in reversed(planned_stages(config_files.load(workdir / run_directory.CONFIG))):
+        path = workdir / folder / run_directory.METRICS
         lines = read_metrics(path) if path.is_file() else []
         if lines:
             return f"stage {stage}, step {lines[-1]['step']} of {steps}: {_figures(lines)}"

@@ -6,7 +6,7 @@ from conceal_jax.audit.release import Release
 from conceal_jax.audit.report.schema import Certificates, Refusal
 from conceal_jax.config import Config
 from conceal_jax.models.bottleneck import Bottleneck
-from conceal_jax.release.trained import Run
+from conceal_jax.runs.trained import Run
 
 
 def certificates_of(run: Run, test: Release) -> Certificates:

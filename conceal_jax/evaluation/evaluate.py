@@ -18,8 +18,8 @@ from conceal_jax.evaluation.people import open_people, open_validation
 from conceal_jax.evaluation.pictures import picture_grids
 from conceal_jax.evaluation.release import release_of
 from conceal_jax.evaluation.requested import read_requested
-from conceal_jax.release.trained import load_run
 from conceal_jax.runs import run_directory
+from conceal_jax.runs.trained import load_run
 from conceal_jax.runtime.parallel import create_mesh
 from conceal_jax.training.evaluator import Evaluator
 

@@ -11,8 +11,8 @@ from conceal_jax.config import Config
 from conceal_jax.data.collection import Collection
 from conceal_jax.data.resident import Resident, load_resident
 from conceal_jax.data.sources.open import open_with_undeclared
-from conceal_jax.release.trained import Run
 from conceal_jax.runs import learned_from
+from conceal_jax.runs.trained import Run
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from conceal_jax.attributes import Attribute, Categorical
 from conceal_jax.audit.release import Release
 from conceal_jax.plots.grids import PictureGrid
 from conceal_jax.release.encode import decode_codes
-from conceal_jax.release.trained import Run
+from conceal_jax.runs.trained import Run
 
 CONCEALED_PEOPLE = 8
 REQUESTED_PEOPLE = 5

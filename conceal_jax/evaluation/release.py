@@ -5,7 +5,7 @@ from conceal_jax.audit.examples import Posterior
 from conceal_jax.audit.release import Release
 from conceal_jax.evaluation.people import Part
 from conceal_jax.release.encode import decode_codes, encode_pictures, encode_posteriors
-from conceal_jax.release.trained import Run
+from conceal_jax.runs.trained import Run
 from conceal_jax.runtime.randomness import Stream, stream_key
 
 

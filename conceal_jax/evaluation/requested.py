@@ -8,7 +8,7 @@ from conceal_jax.audit.protocol import requested
 from conceal_jax.audit.reading import Reading
 from conceal_jax.audit.release import Release
 from conceal_jax.release.encode import decode_codes
-from conceal_jax.release.trained import Run
+from conceal_jax.runs.trained import Run
 
 
 def read_requested(run: Run, reader: CNNAttacker | None, test: Release) -> dict[str, Reading]:

@@ -16,8 +16,8 @@ from conceal_jax.audit.vocabulary import percent
 from conceal_jax.release.encode import compiled_decode, compiled_sample, in_batches
 from conceal_jax.release.export.export import REPORT, is_export, load_export
 from conceal_jax.release.noise import check_key, photo_noise
-from conceal_jax.release.trained import Run, load_run, model_hash
 from conceal_jax.runs import run_directory
+from conceal_jax.runs.trained import Run, load_run, model_hash
 from conceal_jax.runtime.parallel import AXIS, create_mesh, replicate
 
 

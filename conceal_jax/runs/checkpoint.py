@@ -18,6 +18,7 @@ from jaxtyping import PyTree
 
 from conceal_jax.runs import integrity
 from conceal_jax.runtime.distributed import is_leader
+from conceal_jax.runtime.parallel import create_mesh, replicated_like
 
 logger = logging.getLogger(__name__)
 
@@ -128,8 +129,13 @@ class Checkpoints:
                 integrity.seal(folder, _STATE)
 
 
-def restore_run(directory: Path, target: PyTree) -> PyTree:
+def restore_run(directory: Path, target: PyTree | None = None) -> PyTree:
     """The newest good state of a run's `checkpoints` folder, which is left as it is: the run may be training.
+
+    Args:
+        directory: the folder.
+        target: shapes, types and shardings of the state; without it, the state is restored as nested dictionaries,
+            whatever was saved.
 
     Raises:
         CheckpointError: there is none, or it has other shapes than the target.
@@ -140,7 +146,7 @@ def restore_run(directory: Path, target: PyTree) -> PyTree:
     return state
 
 
-def _restore_newest_good(directory: Path, target: PyTree) -> tuple[PyTree | None, list[int]]:
+def _restore_newest_good(directory: Path, target: PyTree | None) -> tuple[PyTree | None, list[int]]:
     """The state, and the steps of newer ones that are damaged."""
     names = [path.name for path in directory.iterdir()] if directory.is_dir() else []
     damaged: dict[int, str] = {}
@@ -159,9 +165,12 @@ def _restore_newest_good(directory: Path, target: PyTree) -> tuple[PyTree | None
     return None, []
 
 
-def _restore(folder: Path, target: PyTree) -> PyTree:
+def _restore(folder: Path, target: PyTree | None) -> PyTree:
     with ocp.StandardCheckpointer() as checkpointer:
-        _require_shapes(folder, _shapes(checkpointer.metadata(folder).item_metadata.tree), _shapes(target))
+        saved = checkpointer.metadata(folder).item_metadata.tree
+        if target is None:
+            target = replicated_like(saved, create_mesh())
+        _require_shapes(folder, _shapes(saved), _shapes(target))
         return checkpointer.restore(folder, target)
 
 

@@ -11,13 +11,8 @@ from conceal_jax.config import files as config_files
 
 CONFIG = "config.json"
 ATTRIBUTES = "attributes.json"
+PARAMETERS = "parameters.safetensors"
 CHECKPOINTS = "checkpoints"
-CENSOR = "censor"
-"""Of the second stage: checkpoints, metrics and pictures of its own."""
-
-REFIT = "refit"
-"""Of the third."""
-
 DATA_REPORT = "data_report.json"
 LEARNED_FROM = "learned_from.txt"
 """Numbers of the training people, of `Collection.identity`."""

@@ -22,6 +22,8 @@ from conceal_jax.models.vae import VAE, create_censor, create_model
 from conceal_jax.plots.grids import PictureGrid, picture_grid
 from conceal_jax.runs import learned_from, run_directory
 from conceal_jax.runs.checkpoint import Checkpoints
+from conceal_jax.runs.parameters import save_parameters
+from conceal_jax.runs.plan import planned_stages
 from conceal_jax.runtime.distributed import any_process, from_every_process, is_leader
 from conceal_jax.runtime.errors import NonFiniteError
 from conceal_jax.runtime.interrupt import StopRequest, TrainingStopped
@@ -101,6 +103,7 @@ def _train(config: Config, workdir: Path, profile: range) -> TrainState:
         if any_process(stop.requested):
             logger.info("stopped at step %d; the same command goes on from there", int(state.step))
             raise TrainingStopped(int(state.step), stop.signal)
+    _save_parameters(state, config, workdir)
     logger.info("trained; for the report: python evaluate.py --workdir=%s", workdir)
     return state
 
@@ -139,13 +142,13 @@ class _Training:
 
         create = partial(stages.censor_state, config=config, attributes=self.attributes)
         fresh = partial(create_replicated, create, self.mesh, params)
-        return self._run(create_model(config), fresh, feed, schedule, self.workdir / run_directory.CENSOR)
+        return self._run(create_model(config), fresh, feed, schedule, self.workdir / "censor")
 
     def refit(self, censored: TrainState) -> TrainState:
         """The decoders alone, on pictures."""
         create = partial(stages.refit_state, config=self.config)
         fresh = partial(create_replicated, create, self.mesh, censored.averaged_model())
-        folder, schedule = self.workdir / run_directory.REFIT, stages.refit_schedule(self.config)
+        folder, schedule = self.workdir / "refit", stages.refit_schedule(self.config)
         return self._on_pictures(create_model(self.config), fresh, schedule, folder, neutral_share=0.25)
 
     def _on_pictures(
@@ -202,8 +205,16 @@ class _Training:
             # Reading the pictures is what finds the unreadable ones: here a resident set, below a stream.
             self.account()
             evaluator = Evaluator(model, self.attributes, self.validation, self.config, self.mesh)
+            is_last = folder == self.workdir / planned_stages(self.config)[-1].folder
+
+            def save(step: int, state: TrainState) -> None:
+                checkpoints.save(step, state)
+                if is_last:
+                    with _tolerated("the parameters"):
+                        _save_parameters(state, self.config, self.workdir)
+
             with Profiler(self.profile, folder / run_directory.PROFILE) as profiler:
-                state = _run(state, feed, evaluator, checkpoints, self.stop, profiler, skipped, schedule, folder)
+                state = _run(state, feed, evaluator, save, self.stop, profiler, skipped, schedule, folder)
             with _tolerated("the data's report"):
                 self.account()
             return state
@@ -234,7 +245,7 @@ def _run(
     state: TrainState,
     feed: Feed,
     evaluator: Evaluator,
-    checkpoints: Checkpoints,
+    save: Callable[[int, TrainState], None],
     stop: StopRequest,
     profiler: Profiler,
     skipped: SkippedSteps,
@@ -288,7 +299,7 @@ def _run(
                 with _tolerated("pictures"):
                     _save_pictures(evaluator.pictures(state.averaged_model()), workdir, step)
             if step % config.checkpoint_every == 0 or ending:
-                checkpoints.save(step, state)
+                save(step, state)
             progress.pause(step)
     return state
 
@@ -310,6 +321,12 @@ def _tolerated(what: str) -> Iterator[None]:
 
 def _named(group: str, figures: Mapping[str, float]) -> dict[str, float]:
     return {f"{group}/{name}": value for name, value in figures.items()}
+
+
+def _save_parameters(state: TrainState, config: Config, workdir: Path) -> None:
+    if is_leader():
+        path, stage = workdir / run_directory.PARAMETERS, planned_stages(config)[-1].name
+        save_parameters(path, state.averaged_model(), config, step=int(state.step), stage=stage)
 
 
 def _save_pictures(rows: np.ndarray, workdir: Path, step: int) -> None:

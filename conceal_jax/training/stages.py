@@ -14,6 +14,7 @@ from conceal_jax.losses.utility import create_reader, has_reader
 from conceal_jax.models.vae import create_model, init_params
 from conceal_jax.runs import run_directory
 from conceal_jax.runs.checkpoint import restore_run
+from conceal_jax.runs.plan import planned_stages
 from conceal_jax.runtime.parallel import replicated_like
 from conceal_jax.runtime.randomness import Stream, stream_key
 from conceal_jax.training.censor_step import begin_adversaries
@@ -70,9 +71,7 @@ def trained_state(workdir: Path, config: Config, attributes: AttributeSet, mesh:
     Raises:
         ValueError: that stage has no checkpoint.
     """
-    folder = workdir
-    if config.censor.steps:
-        folder = workdir / (run_directory.REFIT if config.censor.refit_steps else run_directory.CENSOR)
+    folder = workdir / planned_stages(config)[-1].folder
     # Shapes are all that is needed; to draw parameters only to replace them takes seconds.
     shapes = jax.eval_shape(lambda: _last_state(config, attributes))
     return restore_run(folder / run_directory.CHECKPOINTS, replicated_like(shapes, mesh))

@@ -9,7 +9,7 @@ from conceal_jax import Concealer
 from conceal_jax.audit.report.schema import write_report
 from conceal_jax.audit.vocabulary import percent
 from conceal_jax.data.synthetic.factors import draw_factors, render_faces
-from conceal_jax.release.trained import load_run, model_hash
+from conceal_jax.runs.trained import load_run, model_hash
 from tests.audit.cards import make_audit, make_report
 
 PICTURES = render_faces(draw_factors(37, seed=0), seed=0, size=32)

@@ -4,27 +4,21 @@ import dataclasses
 import json
 import os
 import shutil
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import flax.traverse_util
-import numpy as np
-
-from conceal_jax.attributes import AttributeSet
 from conceal_jax.audit.report.schema import Report, read_report, write_report
 from conceal_jax.config import files as config_files
-from conceal_jax.models.vae import create_model
 from conceal_jax.release.export.model_card import model_card, preprocessing
 from conceal_jax.release.export.programs import programs_of, require_onnx, to_onnx, to_stablehlo
 from conceal_jax.release.jobs.job import MANIFEST, checksum
-from conceal_jax.release.trained import Run, load_run, model_hash
 from conceal_jax.runs import run_directory
+from conceal_jax.runs.parameters import save_parameters
+from conceal_jax.runs.trained import Run, load_run, model_hash
 from conceal_jax.runtime.json_files import read_object, told_of
 from conceal_jax.version import __version__
 
 KIND = "model"
-PARAMETERS = "parameters.safetensors"
 PREPROCESSING = "preprocessing.json"
 REPORT = "report.json"
 CARD = "README.md"
@@ -48,7 +42,6 @@ def export_run(workdir: Path, out: Path) -> list[str]:
     if out.exists():
         raise ValueError(f"{out} exists; choose another output, or remove it")
     require_onnx()
-    _safetensors()
     run = load_run(workdir)
     fresh = out.with_name(f".{out.name}.{os.getpid()}.partial")
     fresh.mkdir(parents=True)
@@ -72,23 +65,19 @@ def load_export(folder: Path) -> Run:
     """Reads a run from a folder that `export_run` wrote, once every file's checksum is found to be right.
 
     Raises:
-        ValueError: it is no such folder, a file is missing or was changed, or safetensors is not installed.
+        ValueError: it is no such folder, or a file is missing or was changed.
     """
     manifest = _read_manifest(folder)
     with told_of(folder / MANIFEST):
-        files, step = dict(manifest["files"]), int(manifest["step"])
-        unsealed = {run_directory.CONFIG, run_directory.ATTRIBUTES, PARAMETERS} - files.keys()
+        files = dict(manifest["files"])
+        unsealed = {run_directory.CONFIG, run_directory.ATTRIBUTES, run_directory.PARAMETERS} - files.keys()
         if unsealed:
             raise ValueError(f"it has no checksum of {', '.join(sorted(unsealed))}")
     for name, digest in files.items():
         path = folder / name
         if not path.is_file() or checksum(path) != digest:
             raise ValueError(f"{path} is missing or was changed since it was exported; export the run again")
-    config = config_files.load(folder / run_directory.CONFIG)
-    attributes = AttributeSet.load(folder / run_directory.ATTRIBUTES)
-    flat = _safetensors().load_file(folder / PARAMETERS)
-    params = flax.traverse_util.unflatten_dict(flat, sep="/")
-    return Run(config, attributes, create_model(config), params, step)
+    return load_run(folder)
 
 
 def _write_files(run: Run, report: Report | None, folder: Path) -> None:
@@ -100,9 +89,7 @@ def _write_files(run: Run, report: Report | None, folder: Path) -> None:
     if report is not None:
         write_report(report, folder / REPORT)
     (folder / CARD).write_text(model_card(run, report), encoding="utf-8")
-    flat = flax.traverse_util.flatten_dict(run.params, sep="/")
-    arrays = {name: np.array(values, order="C") for name, values in flat.items()}
-    _safetensors().save_file(arrays, folder / PARAMETERS)
+    save_parameters(folder / run_directory.PARAMETERS, run.params, run.config, step=run.step, stage=run.stage)
     for program in programs_of(run):
         (folder / f"{program.name}.stablehlo").write_bytes(to_stablehlo(program))
         (folder / f"{program.name}.onnx").write_bytes(to_onnx(program))
@@ -117,10 +104,3 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 
 def _write_json(path: Path, tree: dict[str, Any]) -> None:
     path.write_text(json.dumps(tree, indent=1) + "\n")
-
-
-def _safetensors() -> Any:
-    try:
-        return import_module("safetensors.numpy")
-    except ImportError as error:
-        raise ValueError("exported parameters need safetensors: pip install safetensors") from error

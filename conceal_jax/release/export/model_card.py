@@ -9,7 +9,7 @@ from conceal_jax.attributes import Attribute, Categorical
 from conceal_jax.audit.report.schema import Readings, Report
 from conceal_jax.audit.statistics import Estimate
 from conceal_jax.audit.vocabulary import METRICS, MISSING, SOURCES, listing, number
-from conceal_jax.release.trained import Run, model_hash
+from conceal_jax.runs.trained import Run, model_hash
 from conceal_jax.version import __version__
 
 _TEMPLATE = Path(__file__).with_suffix(".md")

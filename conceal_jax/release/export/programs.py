@@ -20,7 +20,7 @@ from jaxtyping import Array
 
 from conceal_jax.models.vae import create_model
 from conceal_jax.release.encode import sample_batch
-from conceal_jax.release.trained import Run
+from conceal_jax.runs.trained import Run
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 """That the StableHLO is lowered for."""

@@ -27,7 +27,6 @@ FILES += ("encoder.stablehlo", "parameters.safetensors", "preprocessing.json", "
 needs_onnx = pytest.mark.skipif(
     not all(map(importlib.util.find_spec, ("jax2onnx", "onnxruntime"))), reason="the extra [export] is not installed"
 )
-pytest.importorskip("safetensors", reason="the extra [export] is not installed")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A trained run, read back from its directory."""
+"""A trained run, read back from `config.json`, `attributes.json` and `parameters.safetensors`, and nothing else."""
 
 import dataclasses
 import hashlib
@@ -14,37 +14,49 @@ from conceal_jax.config import Config
 from conceal_jax.config import files as config_files
 from conceal_jax.models.vae import VAE, create_model
 from conceal_jax.runs import run_directory
-from conceal_jax.runtime.parallel import create_mesh
-from conceal_jax.training.stages import trained_state
+from conceal_jax.runs.parameters import read_parameters
+from conceal_jax.runtime.parallel import create_mesh, replicate
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A trained run, read back from its directory."""
+    """A trained run.
+
+    Attributes:
+        config: that it was trained with.
+        attributes: what it conceals and keeps.
+        model: that `config` describes.
+        params: the model's averaged parameters, float32.
+        step, stage: of training, after which they were saved.
+    """
 
     config: Config
     attributes: AttributeSet
     model: VAE
     params: PyTree
     step: int
+    stage: str
 
 
 def load_run(workdir: Path) -> Run:
-    """Reads a run: its averaged parameters, ready on this machine's devices.
+    """Reads a run; its parameters are placed on all of this machine's devices.
+
+    Args:
+        workdir: a run directory, or a folder that `conceal export` wrote.
 
     Raises:
-        ValueError: the directory holds no trained run.
+        ValueError: the directory holds no trained run, or one of the three files is damaged.
     """
     config = config_files.load(workdir / run_directory.CONFIG)
     attributes = AttributeSet.load(workdir / run_directory.ATTRIBUTES)
-    state = trained_state(workdir, config, attributes, create_mesh())
-    return Run(config, attributes, create_model(config), state.averaged_model(), int(state.step))
+    values, step, stage = read_parameters(workdir / run_directory.PARAMETERS, config)
+    return Run(config, attributes, create_model(config), replicate(values, create_mesh()), step, stage)
 
 
 def model_hash(run: Run) -> str:
     """SHA-256, in hexadecimal, of all that a code depends on: the model's form and the values of its parameters.
 
-    Codes made on one kind of device are read on another, so that how precisely each computes does not count.
+    Codes made on one kind of device are read on another, so the precision of its activations does not count.
     """
     form = dataclasses.replace(run.config, model=dataclasses.replace(run.config.model, dtype="float32", remat=False))
     digest = hashlib.sha256(json.dumps([repr(create_model(form)), form.data.image_size]).encode())
