@@ -26,7 +26,7 @@ from conceal_jax.config import files as config_files
 from conceal_jax.models.vae import create_censor, create_model
 from conceal_jax.runtime.parallel import Step, create_mesh, map_step, replicate, shard_batch
 from conceal_jax.training import stages
-from conceal_jax.training.autoencoder_step import bind_train_step
+from conceal_jax.training.autoencoder_step import bind_autoencoder_step
 from conceal_jax.training.censor_step import batch_parts, bind_censor_step
 from conceal_jax.training.state import create_optimizer
 
@@ -72,7 +72,7 @@ def pictures(config: Config, devices: int) -> list[float]:
     """Of the autoencoder's step."""
     size, count = config.data.image_size, config.training.batch_size
     batch = {"image": np.zeros((count, size, size, 3), np.uint8), **_labels(config, count)}
-    step = bind_train_step(
+    step = bind_autoencoder_step(
         create_model(config, censored=False), config.attributes, create_optimizer(config.training), config
     )
     shapes = jax.eval_shape(lambda: stages.first_state(config))

@@ -11,7 +11,7 @@ from conceal_jax.data.resident import Resident
 from conceal_jax.models.vae import create_model, init_params
 from conceal_jax.release.encode import encode_pictures
 from conceal_jax.runtime.parallel import create_mesh, replicate
-from conceal_jax.training.autoencoder_step import bind_train_step
+from conceal_jax.training.autoencoder_step import bind_autoencoder_step
 from conceal_jax.training.feed import ResidentFeed
 from conceal_jax.training.metrics import merge_sums
 from conceal_jax.training.state import create_optimizer, create_state
@@ -53,7 +53,7 @@ class Training:
     def __init__(self, config: Config) -> None:
         model, mesh = create_model(config, censored=False), create_mesh()
         optimizer, batch_size = create_optimizer(config.training), config.training.batch_size
-        step = bind_train_step(model, config.attributes, optimizer, config)
+        step = bind_autoencoder_step(model, config.attributes, optimizer, config)
         self._feed = ResidentFeed(random_pictures(config, training_set_size(config)), step, batch_size, config, mesh)
         self._state = replicate(create_state(model, optimizer, config), mesh)
         self._step = 0
@@ -87,7 +87,7 @@ def encoding(config: Config, batch_size: int) -> Work:
 def lowered_step(config: Config) -> jax.stages.Lowered:
     """The training step on one device, on a batch that comes from outside."""
     model, optimizer = create_model(config, censored=False), create_optimizer(config.training)
-    step = jax.jit(bind_train_step(model, config.attributes, optimizer, config), static_argnames="axis_name")
+    step = jax.jit(bind_autoencoder_step(model, config.attributes, optimizer, config), static_argnames="axis_name")
     pictures = random_pictures(config, config.training.batch_size)
     batch = {"image": pictures.images, "labels": pictures.labels, "mask": pictures.valid}
     return step.lower(create_state(model, optimizer, config), batch)

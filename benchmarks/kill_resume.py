@@ -23,13 +23,12 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from conceal_jax.attributes import AttributeSet
 from conceal_jax.config import Config
 from conceal_jax.config import files as config_files
 from conceal_jax.runs import run_directory
+from conceal_jax.runs.checkpoint import restore_run
+from conceal_jax.runs.plan import planned_stages
 from conceal_jax.runtime.compilation_cache import keep_compiled_programs
-from conceal_jax.runtime.parallel import create_mesh
-from conceal_jax.training.stages import trained_state
 
 ROOT = Path(__file__).parents[1]
 CONFIG = "configs/demo.py:shrunken"
@@ -128,8 +127,7 @@ def watch(process: "subprocess.Popen[bytes]", workdir: Path, seen: set[str], mom
 
 def final_parameters(workdir: Path, config: Config) -> list[np.ndarray]:
     """All parameters of a finished run, its optimiser's state and all else that training carries."""
-    attributes = AttributeSet.load(workdir / run_directory.ATTRIBUTES)
-    state = trained_state(workdir, config, attributes, create_mesh())
+    state = restore_run(workdir / planned_stages(config)[-1].folder / run_directory.CHECKPOINTS)
     return [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
 
 

@@ -52,10 +52,6 @@ HOMES = {
 
 # Above the limits of `test_files_are_short` and its like. To be emptied; nothing may be added.
 TO_BE_SPLIT = {
-    "conceal_jax/training/autoencoder_step.py: train_step",
-    "conceal_jax/training/censor_step.py: censor_step",
-    "conceal_jax/training/loop.py",
-    "conceal_jax/training/loop.py: _run",
 }
 
 # Flax documents them.

@@ -18,7 +18,7 @@ from conceal_jax.data.synthetic.factors import draw_factors, render_faces
 from conceal_jax.models.vae import create_model
 from conceal_jax.runtime.memory import keep_freed_memory
 from conceal_jax.runtime.parallel import create_mesh, map_step, replicate, shard_batch
-from conceal_jax.training.autoencoder_step import bind_train_step
+from conceal_jax.training.autoencoder_step import bind_autoencoder_step
 from conceal_jax.training.stages import first_state
 from conceal_jax.training.state import create_optimizer
 from conceal_jax.version import __version__
@@ -66,7 +66,7 @@ def time_step(config: Config, batch_size: int) -> tuple[float, float]:
         "mask": factors["gender"] >= 0,
     }
     model = create_model(config, censored=False)
-    step = bind_train_step(model, config.attributes, create_optimizer(config.training), config)
+    step = bind_autoencoder_step(model, config.attributes, create_optimizer(config.training), config)
     mapped = map_step(step, mesh, config.training.mapping)
     state, sharded = replicate(first_state(config), mesh), shard_batch(batch, mesh)
     start = time.perf_counter()

@@ -5,9 +5,6 @@ from typing import Literal
 
 from conceal_jax.attributes import AttributeSet
 
-MAX_SKIPPED_IN_A_ROW = 10
-"""Batches that are skipped one after the other: more are not to blame, the parameters are."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Correlation:
@@ -134,8 +131,6 @@ class TrainingConfig:
         steps_per_call: updates in one compiled call, so that a fast device is not kept waiting (resident loader on
             accelerators; always 1 on CPU).
         mapping: "pmap", or its twin "jit" with sharded arrays.
-        on_nonfinite: what becomes of a loss that is not finite: "stop" the run, or step back to the last checkpoint and
-            "skip" the batch (at most `MAX_SKIPPED_IN_A_ROW` in a row); metrics count what was skipped.
     """
 
     steps: int = 2000
@@ -153,7 +148,6 @@ class TrainingConfig:
     keep_checkpoints: int = 2
     steps_per_call: int = 10
     mapping: Literal["pmap", "jit"] = "pmap"
-    on_nonfinite: Literal["stop", "skip"] = "stop"
 
 
 @dataclasses.dataclass(frozen=True)

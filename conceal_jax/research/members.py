@@ -19,7 +19,7 @@ from conceal_jax.models.bottleneck import Bottleneck, BottleneckLayer, Posterior
 from conceal_jax.models.vae import VAE, create_model, init_params
 from conceal_jax.runtime.collectives import example_noise
 from conceal_jax.runtime.randomness import Stream, stream_key
-from conceal_jax.training.autoencoder_step import Batch, bind_charge, train_step
+from conceal_jax.training.autoencoder_step import Batch, Weights, autoencoder_step
 from conceal_jax.training.metrics import Sums, psnr, ssim
 from conceal_jax.training.state import TrainState, begin, create_optimizer
 
@@ -120,7 +120,7 @@ def update(
     attributes: AttributeSet,
     optimizer: optax.GradientTransformation | None = None,
 ) -> tuple[TrainState, Sums]:
-    """One update on one batch, as `conceal train` makes it; see `train_step`.
+    """One update on one batch, as `conceal train` makes it; see `autoencoder_step`.
 
     Args:
         state: before the update.
@@ -129,18 +129,14 @@ def update(
         config, attributes: all that is not the member's.
         optimizer: in place of the one that `config` describes.
     """
-    penalties = bind_charge(member.penalties, attributes, config.penalty) if member.penalties else None
-    return train_step(
+    return autoencoder_step(
         state,
         batch,
         model=model_of(member, config),
         attributes=attributes,
-        objective=config.objective,
-        beta=member.beta,
-        rate_target=member.rate_target,
+        config=config,
         optimizer=optimizer or create_optimizer(config.training),
-        ema_decay=config.training.ema_decay,
-        penalties=penalties,
+        weights=Weights(member.beta, member.rate_target, member.penalties),
     )
 
 

@@ -22,7 +22,6 @@ PICTURES = "pictures"
 PROFILE = "profile"
 REPORT = "report"
 REPORT_FOLDS = "report-folds"
-SKIPPED_STEPS = "skipped_steps.json"
 LOCK = ".lock"
 
 

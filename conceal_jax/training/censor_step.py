@@ -1,4 +1,4 @@
-"""The censor's training step: it learns to carry first codes over, and pays for what its own codes tell."""
+"""The censor's training step: it carries the autoencoder's codes over, and pays for what its own codes leak."""
 
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from conceal_jax.models.vae import create_model
 from conceal_jax.runtime.collectives import example_noise, psum
 from conceal_jax.runtime.parallel import Step
 from conceal_jax.runtime.randomness import Stream, stream_key
+from conceal_jax.training.loss_terms import batch_count, broadcast, masked_mean
 from conceal_jax.training.metrics import Sums, masked_sums
 from conceal_jax.training.state import TrainState, updated
 
@@ -47,60 +48,39 @@ def censor_step(
     Returns:
         The state after the updates, and sums over the censor's part of the whole batch of all devices.
     """
-    noise = example_noise(
-        state.key(Stream.CENSOR_NOISE), len(batch["mask"]), censor.bottleneck.code.latent_dim, axis_name
-    )
-    recognised = create_model(config).apply({"params": state.frozen}, batch["code"], method="recognise")
-    shares = _parts((batch | {"recognised": recognised}, noise), batch_parts(config))
-    see = partial(_forward, censor=censor, attributes=attributes)
-    adversary = state.adversary
+    shares = _shares(state, batch, censor, config, axis_name)
+    forward = partial(_forward, censor=censor, attributes=attributes)
+    settings: dict[str, Any] = {"attributes": attributes, "axis_name": axis_name}
+    adversary, (batch, noise) = state.adversary, shares[0]
     for share, share_noise in shares[1:]:
-        _, views = see(state.params, share, share_noise)
+        _, views = forward(state.params, share, share_noise)
         adversary = update_adversaries(
-            adversary,
-            views,
-            share["labels"],
-            share["mask"],
-            attributes=attributes,
-            config=config.adversary,
-            axis_name=axis_name,
+            adversary, views, share["labels"], share["mask"], config=config.adversary, **settings
         )
-    batch, noise = shares[0]
-    mask = batch["mask"]
+    labels, mask = batch["labels"], batch["mask"]
     weight = rate_weight(state.log_beta, state.step, config.censor.beta, config.censor.rate_target)
-    count = jnp.maximum(psum(jnp.sum(mask, dtype=jnp.float32), axis_name), 1.0)
+    count = batch_count(mask, axis_name)
 
     def loss(params: PyTree) -> tuple[Array, dict[str, Array]]:
-        terms, views = see(params, batch, noise)
-        # Without its neutral part the decoder would learn to show nothing at all under the neutral label, as no
-        # adversary can read that. With too much of it codes tell again what the label does not.
+        terms, views = forward(params, batch, noise)
+        # Without the neutral part the decoder would show nothing under the neutral label, where no adversary can read.
         per_example = terms["reconstruction"] + config.censor.neutral * terms["neutral_reconstruction"]
         per_example += weight * terms["rate"]
         if "reader" in params:
-            readable = kept_skills(params["reader"], views["decoded"], batch["labels"], mask, attributes, axis_name)
+            readable = kept_skills(params["reader"], views["decoded"], labels, mask, **settings)
             terms |= {f"kept_{name}": each for name, each in readable.items()}
             per_example -= utility_payment(readable, config.censor)
         if adversary is not None:
-            charge, skills = adversarial_charge(
-                adversary.params,
-                views,
-                batch["labels"],
-                mask,
-                attributes=attributes,
-                config=config,
-                axis_name=axis_name,
-            )
+            charge, skills = adversarial_charge(adversary.params, views, labels, mask, config=config, **settings)
             terms |= {f"skill_{name}": each for name, each in skills.items()}
             per_example += charge
         terms["loss"] = per_example
-        total = jnp.sum(jnp.where(mask, per_example, 0.0)) / count
-        # Per number, so that learning rate and clipping mean the same whatever a code's length is.
-        return total / censor.uncensored_dim, terms
+        # Per dimension, so that learning rate and clipping mean the same whatever a code's length is.
+        return masked_mean(per_example, mask, count) / censor.uncensored_dim, terms
 
     gradients, terms = jax.grad(loss, has_aux=True)(state.params)
     gradients = psum(gradients, axis_name)
-    shown = {"rate_weight": weight, "gradient_norm": optax.tree.norm(gradients)}
-    terms |= {name: jnp.broadcast_to(value, mask.shape) for name, value in shown.items()}
+    terms |= broadcast({"rate_weight": weight, "gradient_norm": optax.tree.norm(gradients)}, mask)
     sums = masked_sums(terms, mask, state.step, axis_name)
     log_beta = update_multiplier(state.log_beta, sums.totals["rate"] / count, config.censor.rate_target)
     # No average: the adversaries played against the newest weights.
@@ -134,9 +114,18 @@ def batch_parts(config: Config) -> int:
     return 1 + (config.adversary.updates if config.penalty.adversary else 0)
 
 
-def _parts(tree: PyTree, count: int) -> list[Any]:
-    """A batch in parts; interleaved, so that every device has the same share of each."""
-    return [jax.tree.map(lambda leaf, i=i: leaf[i::count], tree) for i in range(count)]
+def _shares(
+    state: TrainState, batch: Batch, censor: Censor, config: Config, axis_name: str | None
+) -> list[tuple[Batch, Array]]:
+    """The batch, with the labels that its codes let expect, and its noise, in the parts that each update learns from.
+
+    They are interleaved, so that every device has the same share of each.
+    """
+    size, count = len(batch["mask"]), batch_parts(config)
+    noise = example_noise(state.key(Stream.CENSOR_NOISE), size, censor.bottleneck.code.latent_dim, axis_name)
+    recognised = create_model(config).apply({"params": state.frozen}, batch["code"], method="recognise")
+    whole = (batch | {"recognised": recognised}, noise)
+    return [jax.tree.map(lambda leaf, i=i: leaf[i::count], whole) for i in range(count)]
 
 
 def _forward(

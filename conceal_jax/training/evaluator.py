@@ -8,18 +8,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, PyTree, UInt8
+from jaxtyping import Array, PRNGKeyArray, PyTree, UInt8
 
 from conceal_jax.attributes import AttributeSet
-from conceal_jax.config import Config
+from conceal_jax.config import Config, ObjectiveConfig
 from conceal_jax.data.batches import evaluation_batches
 from conceal_jax.data.collection import Collection
 from conceal_jax.data.resident import Resident, load_resident
 from conceal_jax.models.vae import VAE
+from conceal_jax.runtime.collectives import example_noise
 from conceal_jax.runtime.parallel import create_replicated, merge_devices, process_rows, shard_batch, whole
 from conceal_jax.runtime.randomness import Stream, stream_key
-from conceal_jax.training.autoencoder_step import Batch, evaluation_step
-from conceal_jax.training.metrics import Sums, merge_sums
+from conceal_jax.training.autoencoder_step import Batch
+from conceal_jax.training.loss_terms import in_unit_range, picture_terms
+from conceal_jax.training.metrics import Sums, masked_sums, merge_sums, ssim
 
 PREVIEW_PICTURES = 8
 
@@ -89,6 +91,23 @@ class Evaluator:
     def pictures(self, params: PyTree) -> UInt8[np.ndarray, "row column height width channels"]:
         """Rows of validation pictures: as they are, reconstructed, and concealed under the neutral label."""
         return np.asarray(self._preview(params, self._shown.images, self._shown.labels, self._seed))
+
+
+def evaluation_step(
+    params: PyTree,
+    batch: Batch,
+    key: PRNGKeyArray,
+    *,
+    model: VAE,
+    attributes: AttributeSet,
+    objective: ObjectiveConfig,
+) -> Sums:
+    """Reconstruction, rate and picture quality of a batch, on sampled codes under the pictures' own labels."""
+    images, mask = in_unit_range(batch["image"]), jnp.asarray(batch["mask"])
+    noise = example_noise(key, len(mask), model.latent_dim, None)
+    output: Any = model.apply({"params": params}, images, attributes.encode(batch["labels"]), noise)
+    values = picture_terms(output, images, objective) | {"ssim": ssim(images, jax.nn.sigmoid(output.logits))}
+    return masked_sums(values, mask, jnp.int32(0))
 
 
 def _first_good(pictures: Resident | Collection, config: Config) -> Resident:

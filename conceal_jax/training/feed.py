@@ -169,22 +169,26 @@ class StreamFeed:
 class Pictures:
     """The training split, as `config.data.loader` asks for it; the resident set is decoded once, at first need."""
 
-    def __init__(self, collection: Collection, config: Config) -> None:
-        self._collection, self._config = collection, config
+    def __init__(self, collection: Collection, config: Config, mesh: Mesh) -> None:
+        self._collection, self._config, self._mesh = collection, config, mesh
 
-    def feed(self, start_step: int, step: Step, mesh: Mesh) -> Feed:
+    def feed(self, start_step: int, step: Step) -> Feed:
         """Batches of pictures for training steps, from a step on."""
         config = self._config
         if config.data.loader == "resident":
-            return ResidentFeed(self._resident, step, config.training.batch_size, config, mesh)
-        return _stream_feed(self._collection, start_step, step, config, mesh)
+            return ResidentFeed(self._resident, step, config.training.batch_size, config, self._mesh)
+        return _stream_feed(self._collection, start_step, step, config, self._mesh)
 
-    def first_codes(self, model: VAE, params: PyTree, beta: float, mesh: Mesh) -> CodeSet:
+    def code_feed(self, step: Step, encoder: VAE, params: PyTree, beta: float, batch_size: int) -> ResidentFeed:
+        """Batches of what an encoder makes of the pictures; `encoder`, `params` and `beta` as for `first_codes`."""
+        return ResidentFeed(self.first_codes(encoder, params, beta), step, batch_size, self._config, self._mesh)
+
+    def first_codes(self, model: VAE, params: PyTree, beta: float) -> CodeSet:
         """What the censor learns from: see `codes.first_codes`."""
         data = self._config.data
         batches = ordered_batches(self._resident if data.loader == "resident" else self._collection, self._config)
         size = len(self._collection)
-        return first_codes(model, params, batches, size, beta=beta, flip=data.flip, mesh=mesh)
+        return first_codes(model, params, batches, size, beta=beta, flip=data.flip, mesh=self._mesh)
 
     @functools.cached_property
     def _resident(self) -> Resident:

@@ -89,8 +89,7 @@ def require_finite(sums: Sums) -> None:
         terms = ", ".join(name for name, step in bad.items() if step == first)
         raise NonFiniteError(
             f"not finite at step {first}: {terms}; the last good checkpoint is kept. "
-            "Lower training.learning_rate or training.clip_norm, or raise objective.scale; "
-            "training.on_nonfinite='skip' leaves out single batches",
+            "Lower training.learning_rate or training.clip_norm, or raise objective.scale",
             first,
         )
 

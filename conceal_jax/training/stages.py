@@ -1,25 +1,98 @@
-"""The stages of a run, and the state that each starts from: learn to see, then censor, then refit the decoder."""
+"""The stages of a run as values: what each trains, from which state, by which step, on which batches."""
 
 import dataclasses
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh
+import numpy as np
 from jaxtyping import PyTree
 
 from conceal_jax.attributes import AttributeSet
 from conceal_jax.config import Config, TrainingConfig
 from conceal_jax.losses.utility import create_reader, has_reader
-from conceal_jax.models.vae import create_model, init_params
-from conceal_jax.runs import run_directory
-from conceal_jax.runs.checkpoint import restore_run
-from conceal_jax.runs.plan import planned_stages
-from conceal_jax.runtime.parallel import replicated_like
+from conceal_jax.models.vae import VAE, create_censor, create_model, init_params
+from conceal_jax.runs.plan import PlannedStage, planned_stages
+from conceal_jax.runtime.parallel import Step
 from conceal_jax.runtime.randomness import Stream, stream_key
-from conceal_jax.training.censor_step import begin_adversaries
+from conceal_jax.training.autoencoder_step import bind_autoencoder_step
+from conceal_jax.training.censor_step import batch_parts, begin_adversaries, bind_censor_step
+from conceal_jax.training.feed import Feed, Pictures
 from conceal_jax.training.parameters import divided
+from conceal_jax.training.refit_step import bind_refit_step
 from conceal_jax.training.state import TrainState, begin, create_optimizer, create_state
+
+FeedOf = Callable[[Pictures, TrainState | None, int], Feed]
+"""Of the training pictures, the previous stage's last state, and the step to start at."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One stage of training.
+
+    Attributes:
+        name, folder: see `PlannedStage`.
+        schedule: its steps, optimiser and intervals.
+        model: that is evaluated while the stage trains.
+        initial_state: a pure function of the previous stage's averaged parameters; None for the first stage.
+        step: `step(state, batch, axis_name=...) -> (state, sums)`.
+        feed: what runs the step on the stage's batches.
+    """
+
+    name: str
+    folder: str
+    schedule: TrainingConfig
+    model: VAE
+    initial_state: Callable[[PyTree], TrainState]
+    step: Step
+    feed: FeedOf
+
+
+def create_stages(config: Config, attributes: AttributeSet) -> tuple[Stage, ...]:
+    """The stages that a configuration asks for, in their order."""
+    create = {"autoencoder": _autoencoder, "censor": _censor, "refit": _refit}
+    return tuple(create[planned.name](planned, config, attributes) for planned in planned_stages(config))
+
+
+def _autoencoder(planned: PlannedStage, config: Config, attributes: AttributeSet) -> Stage:
+    model = create_model(config, censored=False)
+    step = bind_autoencoder_step(model, attributes, create_optimizer(config.training), config)
+
+    def initial_state(previous: PyTree) -> TrainState:
+        del previous
+        return first_state(config)
+
+    return Stage(
+        planned.name, planned.folder, config.training, model, initial_state, step, partial(_picture_feed, step)
+    )
+
+
+def _censor(planned: PlannedStage, config: Config, attributes: AttributeSet) -> Stage:
+    schedule = censor_schedule(config)
+    step = bind_censor_step(create_censor(config), attributes, create_optimizer(schedule), config)
+    initial_state = partial(censor_state, config=config, attributes=attributes)
+
+    def feed(pictures: Pictures, previous: TrainState | None, start_step: int) -> Feed:
+        del start_step
+        assert previous is not None, "the autoencoder comes before the censor"
+        encoder, beta = create_model(config, censored=False), float(np.exp(previous.log_beta))
+        batch_size = schedule.batch_size * batch_parts(config)
+        return pictures.code_feed(step, encoder, previous.averaged_model(), beta, batch_size)
+
+    return Stage(planned.name, planned.folder, schedule, create_model(config), initial_state, step, feed)
+
+
+def _refit(planned: PlannedStage, config: Config, attributes: AttributeSet) -> Stage:
+    schedule, model = refit_schedule(config), create_model(config)
+    step = bind_refit_step(model, attributes, create_optimizer(schedule), config)
+    initial_state = partial(refit_state, config=config)
+    return Stage(planned.name, planned.folder, schedule, model, initial_state, step, partial(_picture_feed, step))
+
+
+def _picture_feed(step: Step, pictures: Pictures, previous: TrainState | None, start_step: int) -> Feed:
+    del previous
+    return pictures.feed(start_step, step)
 
 
 def censor_schedule(config: Config) -> TrainingConfig:
@@ -30,31 +103,31 @@ def censor_schedule(config: Config) -> TrainingConfig:
         steps=settings.steps,
         batch_size=settings.batch_size,
         learning_rate=settings.learning_rate,
-        # Its penalties look at the whole batch at once, and codes take little memory.
+        # Codes take little memory.
         microbatches=1,
     )
 
 
 def refit_schedule(config: Config) -> TrainingConfig:
-    """How the decoder is fitted to codes that no longer change."""
+    """How the decoders are fitted to codes that no longer change."""
     return dataclasses.replace(config.training, steps=config.censor.refit_steps)
 
 
 def first_state(config: Config) -> TrainState:
-    """The bare VAE before its first step."""
+    """The autoencoder before its first step."""
     return create_state(create_model(config, censored=False), create_optimizer(config.training), config)
 
 
-def censor_state(first_params: PyTree, config: Config, attributes: AttributeSet) -> TrainState:
-    """The censor before its first step, beside a VAE that is left as it is."""
+def censor_state(autoencoder: PyTree, config: Config, attributes: AttributeSet) -> TrainState:
+    """The censor before its first step, beside the parameters of an autoencoder that is left as it is."""
     key = stream_key(config.seed, Stream.CENSOR_INITIALISATION)
     params = {"censor": init_params(create_model(config), config, key)["censor"]}
     if has_reader(config.censor):
-        first, key = jnp.zeros((1, config.model.latent_dim)), stream_key(config.seed, Stream.READER_INITIALISATION)
-        params["reader"] = create_reader(attributes).init(key, first)["params"]
+        codes, key = jnp.zeros((1, config.model.latent_dim)), stream_key(config.seed, Stream.READER_INITIALISATION)
+        params["reader"] = create_reader(attributes).init(key, codes)["params"]
     optimizer = create_optimizer(censor_schedule(config))
     adversary = begin_adversaries(config, attributes)
-    return begin(params, first_params, optimizer, config.censor.beta, config.seed, adversary)
+    return begin(params, autoencoder, optimizer, config.censor.beta, config.seed, adversary)
 
 
 def refit_state(params: PyTree, config: Config) -> TrainState:
@@ -63,25 +136,3 @@ def refit_state(params: PyTree, config: Config) -> TrainState:
     optimizer = create_optimizer(refit_schedule(config))
     teacher = jax.tree.map(jnp.copy, trained)
     return begin(trained, frozen, optimizer, config.objective.beta, config.seed, teacher=teacher)
-
-
-def trained_state(workdir: Path, config: Config, attributes: AttributeSet, mesh: Mesh) -> TrainState:
-    """The newest state of a run's last stage.
-
-    Raises:
-        ValueError: that stage has no checkpoint.
-    """
-    folder = workdir / planned_stages(config)[-1].folder
-    # Shapes are all that is needed; to draw parameters only to replace them takes seconds.
-    shapes = jax.eval_shape(lambda: _last_state(config, attributes))
-    return restore_run(folder / run_directory.CHECKPOINTS, replicated_like(shapes, mesh))
-
-
-def _last_state(config: Config, attributes: AttributeSet) -> TrainState:
-    """What the last stage would start from if no other one changed anything."""
-    state = first_state(config)
-    if config.censor.steps:
-        state = censor_state(state.ema_params, config, attributes)
-    if config.censor.steps and config.censor.refit_steps:
-        state = refit_state(state.averaged_model(), config)
-    return state

@@ -10,7 +10,7 @@ from conceal_jax.models.vae import create_model
 from conceal_jax.research import begin_member, member_of, stacked, train, update
 from conceal_jax.research.members import shape_of
 from conceal_jax.research.training import train_members
-from conceal_jax.training.autoencoder_step import bind_train_step
+from conceal_jax.training.autoencoder_step import bind_autoencoder_step
 from conceal_jax.training.state import create_optimizer, create_state
 from tests.research.conftest import CONFIG, overridden
 
@@ -46,7 +46,7 @@ def test_a_member_learns_as_train_py_would(items, attributes, settings):
     config = overridden(**settings)
     model, optimizer = create_model(config), create_optimizer(config.training)
     state = create_state(model, optimizer, config)
-    expected, sums = jax.jit(bind_train_step(model, attributes, optimizer, config))(state, batch_of(items))
+    expected, sums = jax.jit(bind_autoencoder_step(model, attributes, optimizer, config))(state, batch_of(items))
     # Where shapes are the same, the configuration's own numbers do not count.
     member, shared = member_of(config), config if "model__levels" in settings else CONFIG
     learn = jax.jit(partial(update, config=shared, attributes=attributes))

@@ -13,15 +13,15 @@ from conceal_jax.losses.elbo import MULTIPLIER_RATE
 from conceal_jax.models.vae import create_model
 from conceal_jax.runtime.collectives import example_noise
 from conceal_jax.runtime.parallel import create_mesh, map_step, replicate, shard_batch
-from conceal_jax.training.autoencoder_step import bind_train_step, evaluation_step
-from conceal_jax.training.evaluator import padded_batches
+from conceal_jax.training.autoencoder_step import bind_autoencoder_step
+from conceal_jax.training.evaluator import evaluation_step, padded_batches
 from conceal_jax.training.state import create_optimizer, create_state
 
 CONFIG = config_files.load_config(
     "configs/demo.py:shrunken", {"data.synthetic_count": "48", "training.steps": "40", "objective.rate_target": "5"}
 )
 MODEL, OPTIMIZER = create_model(CONFIG), create_optimizer(CONFIG.training)
-STEP = bind_train_step(MODEL, CONFIG.attributes, OPTIMIZER, CONFIG)
+STEP = bind_autoencoder_step(MODEL, CONFIG.attributes, OPTIMIZER, CONFIG)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,9 @@ def batches():
 def compiled(devices, mapping, overrides=()):
     mesh = create_mesh(jax.devices()[:devices])
     config = config_files.override(CONFIG, dict(overrides))
-    return mesh, map_step(bind_train_step(create_model(config), config.attributes, OPTIMIZER, config), mesh, mapping)
+    return mesh, map_step(
+        bind_autoencoder_step(create_model(config), config.attributes, OPTIMIZER, config), mesh, mapping
+    )
 
 
 def run(batches, devices=1, mapping="pmap", overrides=()):
@@ -93,7 +95,7 @@ def test_remat_computes_again_and_microbatches_take_less_memory(batches):
     for overrides in ({}, dict([REMAT]), dict([PARTS])):
         config = config_files.override(CONFIG, {"model.widths": "(8,)", "model.blocks": "(1,)", **overrides})
         model = create_model(config)
-        step = map_step(bind_train_step(model, config.attributes, OPTIMIZER, config), mesh, "pmap")
+        step = map_step(bind_autoencoder_step(model, config.attributes, OPTIMIZER, config), mesh, "pmap")
         state = replicate(create_state(model, OPTIMIZER, config), mesh)
         found.append(step.compile(state, shard_batch(batch, mesh)))
     plain, remat, parts = found

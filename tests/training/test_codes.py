@@ -69,5 +69,5 @@ def test_batches_of_codes_are_those_of_the_pictures(resident, codes):
 
 def test_streamed_pictures_give_the_same_codes(collection, codes):
     config = config_files.override(CONFIG, {"data.loader": "stream"})
-    streamed = Pictures(collection, config).first_codes(MODEL, PARAMS, 3.0, MESH)
+    streamed = Pictures(collection, config, MESH).first_codes(MODEL, PARAMS, 3.0)
     jax.tree.map(lambda leaf, other: np.testing.assert_allclose(leaf, other, rtol=1e-4, atol=1e-4), streamed, codes)

@@ -9,14 +9,14 @@ from conceal_jax.data.order import epoch_order
 from conceal_jax.data.resident import load_resident
 from conceal_jax.data.sources.open import open_collection
 from conceal_jax.models.vae import create_model
-from conceal_jax.training.autoencoder_step import bind_train_step
+from conceal_jax.training.autoencoder_step import bind_autoencoder_step
 from conceal_jax.training.feed import EpochData, resident_step, resident_steps
 from conceal_jax.training.state import create_optimizer, create_state
 
 CONFIG = config_files.load_config("configs/demo.py:shrunken", {"data.synthetic_count": "60"})
 MODEL, OPTIMIZER = create_model(CONFIG), create_optimizer(CONFIG.training)
 SETTINGS = {
-    "step": bind_train_step(MODEL, CONFIG.attributes, OPTIMIZER, CONFIG),
+    "step": bind_autoencoder_step(MODEL, CONFIG.attributes, OPTIMIZER, CONFIG),
     "batch_size": 16,
     "axis_name": None,
 }

@@ -1,5 +1,7 @@
 """What passes from stage to stage: labels that are recognised, and concealed pictures that the refit keeps."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,8 +13,9 @@ from conceal_jax.data.sources.open import open_collection
 from conceal_jax.models.vae import create_model
 from conceal_jax.runtime.parallel import create_mesh, map_step, replicate, shard_batch
 from conceal_jax.training import stages
-from conceal_jax.training.autoencoder_step import bind_train_step
+from conceal_jax.training.autoencoder_step import bind_autoencoder_step
 from conceal_jax.training.evaluator import padded_batches
+from conceal_jax.training.refit_step import bind_refit_step
 from conceal_jax.training.state import create_optimizer
 
 CONFIG = config_files.load_config(
@@ -37,7 +40,7 @@ def batch():
 def seen(batch):
     """The first stage on one batch: its last state, and the figures of each step."""
     model = create_model(CONFIG, censored=False)
-    bound = bind_train_step(model, CONFIG.attributes, create_optimizer(CONFIG.training), CONFIG)
+    bound = bind_autoencoder_step(model, CONFIG.attributes, create_optimizer(CONFIG.training), CONFIG)
     step, state, figures = map_step(bound, MESH, "pmap"), replicate(stages.first_state(CONFIG), MESH), []
     for _ in range(30):
         state, sums = step(state, shard_batch(batch, MESH))
@@ -60,7 +63,7 @@ def test_codes_are_paid_to_be_recognised(batch):
     def encoder(recognition):
         config = config_files.override(CONFIG, {"objective.recognition": recognition})
         model = create_model(config, censored=False)
-        bound = bind_train_step(model, config.attributes, create_optimizer(config.training), config)
+        bound = bind_autoencoder_step(model, config.attributes, create_optimizer(config.training), config)
         state = replicate(stages.first_state(config), MESH)
         for _ in range(2):
             state, _ = map_step(bound, MESH, "pmap")(state, shard_batch(batch, MESH))
@@ -96,7 +99,7 @@ def test_without_recognition_there_is_nothing_to_be_recognised():
 @pytest.mark.parametrize(("share", "at_rest"), [(1 - 1e-7, True), (0.5, False)])
 def test_under_the_neutral_label_the_refit_draws_what_was_drawn_before(censored, batch, share, at_rest):
     model, optimizer = create_model(CONFIG), create_optimizer(stages.refit_schedule(CONFIG))
-    bound = bind_train_step(model, CONFIG.attributes, optimizer, CONFIG, neutral_share=share)
+    bound = partial(bind_refit_step(model, CONFIG.attributes, optimizer, CONFIG), neutral_share=share)
     step = map_step(bound, MESH, "pmap")
     _, sums = step(replicate(stages.refit_state(censored, CONFIG), MESH), shard_batch(batch, MESH))
     assert (sums.means()["gradient_norm"] < 1e-6) == at_rest

@@ -14,7 +14,7 @@ from conceal_jax.data.sources.open import open_collection
 from conceal_jax.models.vae import create_model
 from conceal_jax.runtime.parallel import create_mesh, create_replicated, map_step
 from conceal_jax.training import loop, stages
-from conceal_jax.training.autoencoder_step import bind_train_step
+from conceal_jax.training.autoencoder_step import bind_autoencoder_step
 from conceal_jax.training.feed import ResidentFeed
 from conceal_jax.training.state import create_optimizer
 
@@ -38,7 +38,7 @@ def running(request):
     """A resident feed in the middle of an epoch, and its state."""
     config = config_files.override(CONFIG, {"training.mapping": request.param})
     resident = load_resident(open_collection(config.data, config.attributes, 0).subset("train"), 32, "center")
-    step = bind_train_step(
+    step = bind_autoencoder_step(
         create_model(config, censored=False), config.attributes, create_optimizer(config.training), config
     )
     feed = ResidentFeed(resident, step, config.training.batch_size, config, MESH)
