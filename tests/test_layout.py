@@ -50,10 +50,6 @@ HOMES = {
     "jax.pmap": "runtime/parallel.py",
 }
 
-# Above the limits of `test_files_are_short` and its like. To be emptied; nothing may be added.
-TO_BE_SPLIT = {
-}
-
 # Flax documents them.
 FLAX_METHODS = {"setup"}
 
@@ -166,7 +162,7 @@ def is_false(node: ast.expr) -> bool:
 def test_files_are_short(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").count("\n")
     limit = 70 if path in ENTRY_POINTS else 300 if path.is_relative_to(PACKAGE) else 350
-    assert lines <= limit or label(path) in TO_BE_SPLIT, f"{label(path)} has {lines} lines: split it"
+    assert lines <= limit, f"{label(path)} has {lines} lines: split it"
 
 
 @pytest.mark.parametrize("path", [*SHIPPED, *TESTS], ids=label)
@@ -174,10 +170,9 @@ def test_functions_are_short_and_take_few_parameters(path: Path) -> None:
     limit = 60 if path.is_relative_to(PACKAGE) else 80
     for function in functions(parse(path)):
         where = f"{label(path)}: {function.name}"
-        if where not in TO_BE_SPLIT:
-            assert length(function) <= limit, f"{where} has {length(function)} lines: split it"
-            count = parameter_count(function)
-            assert count <= 8 or path in TESTS, f"{where} has {count} parameters: join some in a dataclass"
+        assert length(function) <= limit, f"{where} has {length(function)} lines: split it"
+        count = parameter_count(function)
+        assert count <= 8 or path in TESTS, f"{where} has {count} parameters: join some in a dataclass"
 
 
 def test_most_functions_of_the_package_fit_in_eight_lines() -> None:
