@@ -39,7 +39,7 @@ HOMES = {
     "tensorflow": "data",
     "tensorflow_datasets": "data",
     "orbax": "runs/checkpoint.py",
-    "jinja2": "audit/report/html.py",
+    "jinja2": "audit/report/templating.py",
     "matplotlib": "plots",
     "cv2": "release/faces.py",
     "pyarrow": "release/jobs/shards.py",

@@ -85,7 +85,7 @@ def run_collection(
         check: raises ValueError where the run cannot do what is asked.
 
     Raises:
-        ValueError: something that was asked for cannot be done.
+        ValueError: an option cannot be met.
     """
     keep_freed_memory()
     key = check_key(options.key_file.read_bytes().rstrip(b"\r\n")) if options.key_file else None

@@ -17,7 +17,7 @@ from conceal_jax.release.concealer import Concealer
 from conceal_jax.release.jobs.pipeline import default_workers
 from conceal_jax.release.jobs.shards import read_codes, read_manifest
 from conceal_jax.release.photos import write_picture
-from conceal_jax.runtime.json_files import told_of
+from conceal_jax.runtime.json_files import named_errors
 from conceal_jax.runtime.memory import keep_freed_memory
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> ExitCode:
     """
     keep_freed_memory()
     manifest = read_manifest(options.codes)
-    with told_of(options.codes):
+    with named_errors(options.codes):
         model, complete, count = str(manifest["model"]), bool(manifest["complete"]), int(manifest["count"])
     concealer = Concealer.load(options.model)
     vector = concealer.attributes.parse(options.request)

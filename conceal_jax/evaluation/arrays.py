@@ -12,7 +12,7 @@ from conceal_jax.audit.examples import draw_folds
 from conceal_jax.audit.release import Release
 from conceal_jax.audit.release_file import parse_release, read_arrays
 from conceal_jax.audit.report.assemble import assemble
-from conceal_jax.audit.report.page import write_folder
+from conceal_jax.audit.report.html_report import write_folder
 from conceal_jax.audit.report.schema import Certificates, Context, People, Refusal
 from conceal_jax.audit.settings import Settings
 
@@ -64,7 +64,7 @@ def require_folds(folds: int) -> None:
 
 
 def _parts(release: Release, is_test: np.ndarray | None, seed: int) -> tuple[Release, Release]:
-    """Who is learned from, and who is judged; nobody is in both."""
+    """The people that attackers learn from and those that they are judged on; no one is in both."""
     if is_test is None:
         part = draw_folds(len(release), release.people, 3, seed)[0]
         is_test = np.isin(np.arange(len(release)), part)

@@ -8,7 +8,7 @@ from pathlib import Path
 from conceal_jax.attributes.appearance import APPEARANCE
 from conceal_jax.audit.audit import audit
 from conceal_jax.audit.report.assemble import assemble
-from conceal_jax.audit.report.page import write_folder
+from conceal_jax.audit.report.html_report import write_folder
 from conceal_jax.audit.report.schema import Context, Distortion, People
 from conceal_jax.audit.settings import Settings
 from conceal_jax.config import Config

@@ -37,7 +37,7 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class People:
-    """Whom attackers learn from, whom they are judged on, and the labelled attributes that nobody declared."""
+    """The people that attackers learn from and are judged on, and the labelled attributes that were not declared."""
 
     train: Part
     test: Part

@@ -1,0 +1,1 @@
+"""Grids of pictures, bars and curves as PNGs; matplotlib is imported here alone."""

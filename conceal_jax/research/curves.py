@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from conceal_jax.audit.report.html import render
+from conceal_jax.audit.report.templating import render
 from conceal_jax.audit.statistics import Estimate
 from conceal_jax.config import Config
 from conceal_jax.plots.curves import Curve, Panel, curve_panels

@@ -26,7 +26,7 @@ from conceal_jax.research.audits import Codes
 from conceal_jax.research.figures import Result, Row, member_name
 from conceal_jax.research.members import Encoded, shape_of
 from conceal_jax.runtime import atomic
-from conceal_jax.runtime.json_files import read_object, told_of
+from conceal_jax.runtime.json_files import named_errors, read_object
 from conceal_jax.version import __version__
 
 SWEEP = "sweep.json"
@@ -62,7 +62,7 @@ class Sweep:
         for setting, seed in itertools.product(range(len(self.settings)), self.seeds):
             overrides = {name: _text(value) for name, value in self.settings[setting].items()}
             config = validate(config_files.override(self.base, {**overrides, "seed": str(seed)}))
-            # A name that nobody registered is better found now than by the last group.
+            # An unregistered name is better found now than by the last group.
             create_bottleneck(config.model)
             described[member_name(setting, seed)] = config
         return described
@@ -180,7 +180,7 @@ class Directory:
     def codes(self, name: str, finite: bool) -> tuple[Codes, Codes]:
         """Codes of those learned from and those judged; their posteriors where nothing was rounded afterwards."""
         arrays = read_arrays(self._arrays(name))
-        with told_of(self._arrays(name)):
+        with named_errors(self._arrays(name)):
             train, test = (
                 Codes(
                     arrays[f"{part}/codes"],
@@ -211,7 +211,7 @@ class Directory:
         if not file.is_file():
             return [], ""
         record = read_object(file)
-        with told_of(file):
+        with named_errors(file):
             return [Row(**each) for each in record["rows"]], str(record["failure"])
 
     def _write(self, name: str, rows: Sequence[Row], failure: str) -> None:

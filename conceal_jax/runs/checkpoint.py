@@ -142,7 +142,7 @@ def restore_run(directory: Path, target: PyTree | None = None) -> PyTree:
     """
     state, _ = _restore_newest_good(directory.absolute(), target)
     if state is None:
-        raise CheckpointError(f"no checkpoint in {directory}; train the run first: python train.py --workdir=...")
+        raise CheckpointError(f"no checkpoint in {directory}; train the run first: conceal train --workdir=...")
     return state
 
 
@@ -180,7 +180,7 @@ def _shapes(tree: PyTree) -> dict[str, str]:
 
 
 def _name(path: tuple[Any, ...]) -> str:
-    """A leaf's path, spelt alike for a state and for what a checkpoint tells of it."""
+    """A leaf's path, spelt alike for a state and for a checkpoint's metadata."""
     return "/".join(str(getattr(key, "name", getattr(key, "key", getattr(key, "idx", key)))) for key in path)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from conceal_jax.data.collection import Collection
 from conceal_jax.runs import run_directory
 from conceal_jax.runtime import atomic
-from conceal_jax.runtime.json_files import told_of
+from conceal_jax.runtime.json_files import named_errors
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ def require_new(workdir: Path, people: Collection) -> None:
     """Checks that the run has learned from none of these people.
 
     Raises:
-        ValueError: it has, or that cannot be told any more; says from how many.
+        ValueError: it has, or that is no longer known; says from how many.
     """
     path = workdir / run_directory.LEARNED_FROM
     if not path.exists():
@@ -53,6 +53,6 @@ def require_new(workdir: Path, people: Collection) -> None:
 
 
 def _read(path: Path) -> tuple[str, np.ndarray]:
-    with told_of(path):
+    with named_errors(path):
         identified_by, *numbers = path.read_text(encoding="utf-8").split()
         return identified_by, np.asarray([int(number, 16) for number in numbers], np.uint64)

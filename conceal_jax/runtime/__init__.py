@@ -1,0 +1,1 @@
+"""What runs underneath: devices, processes, files, random streams, logs, progress, interrupts."""

@@ -13,7 +13,7 @@ def read_object(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: it holds none; names the file.
     """
-    with told_of(path):
+    with named_errors(path):
         tree = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(tree, dict):
             raise ValueError(f"a JSON object was expected, and it holds a {type(tree).__name__}")
@@ -21,7 +21,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def told_of(path: Path) -> Iterator[None]:
+def named_errors(path: Path) -> Iterator[None]:
     """Turns what a file of another form than expected makes Python raise into a `ValueError` that names the file."""
     try:
         yield

@@ -12,7 +12,7 @@ SWITCH = "CONCEAL_JAX_KEEP_MEMORY"
 
 
 def keep_freed_memory() -> None:
-    """Tells glibc to keep freed memory instead of giving it back to the system; call before JAX allocates.
+    """Makes glibc keep freed memory instead of giving it back to the system; call before JAX allocates.
 
     Each training step on a CPU allocates and frees its temporaries. Given back, they are mapped again, page fault by
     page fault, at the next step: a fifth of a step on two cores. Elsewhere than with glibc nothing happens, nor

@@ -129,7 +129,7 @@ class Compilation:
     Attributes:
         seconds: to trace and compile, or to find the program in the compilation cache.
         flops: floating point operations of a call on all devices together, the body of a loop counted once; None where
-            the backend does not tell.
+            the backend does not say.
         bytes_accessed: memory that one device reads and writes in a call, counted in the same way.
         temporary_bytes: memory that one device needs during a call besides what goes in and comes out.
     """

@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 class Progress:
-    """Counts steps and tells images/s and time left, compilation (everything before the first report) left out."""
+    """Counts steps and shows images/s and time left, compilation (everything before the first report) left out."""
 
     def __init__(self, step: int, steps: int, batch_size: int) -> None:
         self._steps, self._batch_size = steps, batch_size

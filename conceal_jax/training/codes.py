@@ -1,4 +1,4 @@
-"""First codes of a collection, as the censor learns from them."""
+"""The autoencoder's codes of a collection, which the censor learns from."""
 
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -16,7 +16,7 @@ from conceal_jax.runtime.parallel import merge_devices, shard_batch, whole
 
 
 class CodeSet(NamedTuple):
-    """The first codes of a collection; a pytree, so that `jax.device_put` moves all of it.
+    """The autoencoder's codes of a collection; a pytree, so that `jax.device_put` moves all of it.
 
     Attributes:
         code: float32 [N, V, D], of V views of each picture: as it is and, where pictures are mirrored, mirrored.
@@ -90,7 +90,7 @@ def first_codes(
 
 
 def _known(batch: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """What a batch tells of its pictures without a model: labels, and whether there is one."""
+    """What a batch holds besides codes: labels, and which rows are pictures."""
     return {**batch["labels"], **appearance(batch["image"])}, batch["mask"]
 
 

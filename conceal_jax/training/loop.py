@@ -55,7 +55,7 @@ def train(config: Config, workdir: Path, profile: range = range(0)) -> TrainStat
         ValueError: the data cannot be used, `workdir` holds another run or is in use, or a checkpoint is of no use.
         OSError: data did not come, or the last figures could not be written.
         NonFiniteError: the loss is not finite; names the step and the term.
-        TrainingStopped: Ctrl-C or SIGTERM asked for it, and the state is saved.
+        TrainingStopped: after Ctrl-C or SIGTERM, with the state saved.
     """
     run_directory.open_run(config, workdir)
     # The leader holds the directory for all processes of the run.
@@ -70,7 +70,7 @@ def train(config: Config, workdir: Path, profile: range = range(0)) -> TrainStat
                     raise TrainingStopped(int(state.step), stop.signal)
         assert state is not None, "every run has a first stage"
         _save_parameters(state, config, workdir)
-    logger.info("trained; for the report: python evaluate.py --workdir=%s", workdir)
+    logger.info("trained; for the report: conceal evaluate --workdir=%s", workdir)
     return state
 
 
@@ -114,7 +114,7 @@ def _open_data(config: Config, workdir: Path) -> _Data:
         validation = load_resident(validation_set, config.data.image_size, config.data.crop)
     _account_for(collection.report, config, workdir)
     if is_leader():
-        # Nobody knows whom a run of an earlier version learned from.
+        # A run of an earlier version has no list of those it learned from.
         if not begun or (workdir / run_directory.LEARNED_FROM).exists():
             learned_from.remember(workdir, training_set, validation_set)
         config_files.save(config, workdir / run_directory.CONFIG)
@@ -159,7 +159,7 @@ def _train_stage(stage: Stage, previous: TrainState | None, run: _Run) -> TrainS
 
 
 def _run_steps(state: TrainState, stage: Stage, feed: Feed, events: "_Events", profiler: Profiler) -> TrainState:
-    """Runs a stage from the state's step to its end, or until a stop is asked for."""
+    """Runs a stage from the state's step to its end, or until a stop is requested."""
     step, steps, stop = int(state.step), stage.schedule.steps, events.run.stop
     window: Sums | None = None
     stopping = False
@@ -256,7 +256,7 @@ def _save_pictures(rows: np.ndarray, folder: Path, step: int) -> None:
 
 
 def _account_for(report: DataReport, config: Config, workdir: Path) -> None:
-    """Writes the report before judging it, so that whoever has to mend the data finds all that is bad."""
+    """Writes the report before judging it, so that all bad items are listed."""
     # Each process has read its own share; all have to come to the same judgement.
     for skipped in from_every_process(report.skipped):
         report.skipped |= skipped

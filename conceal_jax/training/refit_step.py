@@ -17,7 +17,7 @@ from conceal_jax.runtime.randomness import Stream
 from conceal_jax.training.accumulation import accumulated_gradients
 from conceal_jax.training.loss_terms import batch_count, broadcast, in_unit_range, masked_mean, picture_terms
 from conceal_jax.training.metrics import Sums, masked_sums
-from conceal_jax.training.parameters import joined
+from conceal_jax.training.parameter_split import joined
 from conceal_jax.training.state import TrainState, updated
 
 NEUTRAL_SHARE = 0.25

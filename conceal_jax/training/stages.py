@@ -1,4 +1,7 @@
-"""The stages of a run as values: what each trains, from which state, by which step, on which batches."""
+"""The stages of a run as values: what each trains, from which state, by which step, on which batches.
+
+Which stages a run has, where, and how long: `conceal_jax.runs.plan`.
+"""
 
 import dataclasses
 from collections.abc import Callable
@@ -19,7 +22,7 @@ from conceal_jax.runtime.randomness import Stream, stream_key
 from conceal_jax.training.autoencoder_step import bind_autoencoder_step
 from conceal_jax.training.censor_step import batch_parts, begin_adversaries, bind_censor_step
 from conceal_jax.training.feed import Feed, Pictures
-from conceal_jax.training.parameters import divided
+from conceal_jax.training.parameter_split import divided
 from conceal_jax.training.refit_step import bind_refit_step
 from conceal_jax.training.state import TrainState, begin, create_optimizer, create_state
 

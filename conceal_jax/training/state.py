@@ -11,7 +11,7 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 from conceal_jax.config import Config, TrainingConfig
 from conceal_jax.models.vae import VAE, init_params
 from conceal_jax.runtime.randomness import Stream, stream_key
-from conceal_jax.training.parameters import joined
+from conceal_jax.training.parameter_split import joined
 
 
 class TrainState(flax.struct.PyTreeNode):

@@ -1,6 +1,7 @@
 """The suite of attackers on codes.
 
 To add an attacker, write a module beside this one with a class that follows `Attacker`, and list it in `full_suite`.
+Attackers on pictures are listed in `conceal_jax.audit.sources`.
 """
 
 from conceal_jax.audit.attackers.attacker import Attacker

@@ -128,7 +128,7 @@ class Joint(Concealed):
 
 @dataclasses.dataclass(frozen=True)
 class Undeclared(Leakage):
-    """What is read of a labelled attribute that nobody declared; `exposed` if more than the margin above the floor."""
+    """What is read of a labelled attribute that was not declared; `exposed` if more than the margin above the floor."""
 
     exposed: bool
 
@@ -192,7 +192,7 @@ class Report:
         repeats: by number of codes of one photo ("1", "4", ..., "mean") and concealed attribute.
         identity: by source, how often another photo of the same person is found; empty where persons are not known.
         undeclared: by attribute.
-        unwatched: labelled attributes that nobody declared and that too few people have.
+        unwatched: undeclared labelled attributes that too few people have.
         controls: by source.
         certificates: bounds on every attacker.
         warnings: what a reader of the figures must know.

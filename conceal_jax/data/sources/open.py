@@ -1,4 +1,8 @@
-"""Opens the collection of a configuration: dispatches to its source, then joins labels, splits and groups."""
+"""Opens the collection of a configuration: dispatches to its source, then joins labels, splits and groups.
+
+To add a source, write a module beside this one, add a case to `_read_items`, and its name to `SOURCES` in
+`conceal_jax.config.validation`.
+"""
 
 import dataclasses
 from pathlib import Path

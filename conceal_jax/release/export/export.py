@@ -15,7 +15,7 @@ from conceal_jax.release.jobs.job import MANIFEST, checksum
 from conceal_jax.runs import run_directory
 from conceal_jax.runs.parameters import save_parameters
 from conceal_jax.runs.trained import Run, load_run, model_hash
-from conceal_jax.runtime.json_files import read_object, told_of
+from conceal_jax.runtime.json_files import named_errors, read_object
 from conceal_jax.version import __version__
 
 KIND = "model"
@@ -68,7 +68,7 @@ def load_export(folder: Path) -> Run:
         ValueError: it is no such folder, or a file is missing or was changed.
     """
     manifest = _read_manifest(folder)
-    with told_of(folder / MANIFEST):
+    with named_errors(folder / MANIFEST):
         files = dict(manifest["files"])
         unsealed = {run_directory.CONFIG, run_directory.ATTRIBUTES, run_directory.PARAMETERS} - files.keys()
         if unsealed:

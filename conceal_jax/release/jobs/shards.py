@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from conceal_jax.release.jobs.job import MANIFEST, checksum, leads_outside
-from conceal_jax.runtime.json_files import read_object, told_of
+from conceal_jax.runtime.json_files import named_errors, read_object
 
 FORMATS = ("npz", "parquet")
 
@@ -73,7 +73,7 @@ def read_codes(folder: Path) -> Iterator[tuple[list[str], np.ndarray]]:
             leads out of its folder.
     """
     manifest = read_manifest(folder)
-    with told_of(folder / MANIFEST):
+    with named_errors(folder / MANIFEST):
         shards = [(str(shard["file"]), shard["sha256"]) for shard in manifest["shards"]]
     for file, digest in shards:
         _require_inside([file], folder)

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from conceal_jax.audit.report.charts import leakage_bars
-from conceal_jax.audit.report.html import TEMPLATES, render
 from conceal_jax.audit.report.schema import Kept, Leakage, Reading, Report, Undeclared, sources_of, write_report
 from conceal_jax.audit.report.summary import summary
+from conceal_jax.audit.report.templating import TEMPLATES, render
 from conceal_jax.audit.statistics import Estimate
 from conceal_jax.audit.vocabulary import METRICS, SOURCES, VERDICTS
 from conceal_jax.plots.grids import PictureGrid, picture_grid

@@ -11,7 +11,7 @@ import pytest
 from conceal_jax.attributes import AttributeSet
 from conceal_jax.audit.audit import Audit
 from conceal_jax.audit.report.assemble import assemble
-from conceal_jax.audit.report.page import write_folder
+from conceal_jax.audit.report.html_report import write_folder
 from conceal_jax.audit.report.schema import Certificates, Refusal, Report
 from conceal_jax.plots.grids import PictureGrid
 from tests.audit.cards import AGE, CERTIFICATE, CONTEXT, GENDER, blind, make_audit, make_report, only
