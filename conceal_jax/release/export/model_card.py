@@ -116,7 +116,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 _NOT_AUDITED = """\
-This run was never audited. Assume its codes to leak everything until `conceal evaluate` has measured it."""
+This run was never audited. Assume that its codes leak everything until `conceal evaluate` has measured it."""
 
 _WHOLE = "    box = (0, 0, *photo.size)"
 _CENTER = """\

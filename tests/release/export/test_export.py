@@ -165,7 +165,7 @@ def test_the_card_tells_what_was_audited(exported, report, tiny_run, capsys):
     assert main(["card", str(exported)]) == ExitCode.DONE
     assert capsys.readouterr().out == card
     assert main(["card", str(tiny_run)]) == ExitCode.DONE
-    assert "Nobody has audited this run" in capsys.readouterr().out
+    assert "This run was never audited" in capsys.readouterr().out
 
 
 def test_the_card_prepares_photos_and_labels_as_the_package_does(exported, concealer, tmp_path, monkeypatch):
