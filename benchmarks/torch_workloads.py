@@ -89,7 +89,7 @@ class Training:
         return per_example.mean() / images[0].numel(), sums
 
     def _skill(self, recognised: Tensor, label_vectors: Tensor) -> Tensor:
-        """Of all attributes, [batch]; see `conceal_jax.models.adversary.skill`."""
+        """Of all attributes, [batch]; see `conceal_jax.losses.skill.skill`."""
         widths = [spec.width for spec in self._config.attributes.concealed]
         pairs = zip(recognised.float().split(widths, dim=1), label_vectors.split(widths, dim=1), strict=True)
         skills = [
