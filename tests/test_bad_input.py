@@ -26,7 +26,7 @@ from tests.data.conftest import encode
 
 NAMES = (
     *("pictures", "zip", "utkface", "csv", "jsonl", "extra", "fairface", "celeb_a"),
-    *("config", "overrides", "attributes", "metrics", "skipped", "release", "checkpoint"),
+    *("config", "overrides", "attributes", "metrics", "release", "checkpoint"),
     *("export", "codes", "sweep"),
 )
 

@@ -80,6 +80,7 @@ def is_within(name: str, library: str) -> bool:
 
 
 @functools.cache
+@functools.cache
 def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 

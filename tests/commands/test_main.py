@@ -63,7 +63,7 @@ def test_runs_are_listed_with_their_figures(tiny_run, tmp_path, capsys):
     assert main(["runs", str(tmp_path)]) == ExitCode.DONE
     out = capsys.readouterr().out
     assert gender in out
-    assert "two/config.json is damaged or was changed" in out
+    assert "two/config.json was written by version None" in out
     (tmp_path / "runs" / "two" / "config.json").unlink()
     (workdir / "manifest.json").touch()  # as in an exported folder
     assert main(["runs", str(tmp_path)]) == ExitCode.FAILED
