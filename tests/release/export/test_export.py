@@ -104,7 +104,7 @@ def test_codes_are_not_taken_for_a_model(tmp_path):
 
 def test_a_manifest_without_checksums_is_refused(tmp_path):
     (tmp_path / "manifest.json").write_text('{"kind": "model", "files": {}}')
-    with pytest.raises(ValueError, match="it has no checksum of attributes.json, config.json, parameters.safetensors"):
+    with pytest.raises(ValueError, match="it has no checksum of attributes"):
         export.load_export(tmp_path)
 
 
