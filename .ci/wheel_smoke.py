@@ -27,7 +27,7 @@ def main() -> None:
         importlib.import_module(name)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        conceal(work, "train", "--config=demo:shrunken", "--workdir=run")
+        conceal(work, "train", "--config=demo:shrunken", "--config.data.validation_fraction=0.5", "--workdir=run")
         conceal(work, "train", "--config=synthetic:shrunken", "--workdir=built_on_demo")
         conceal(work, "evaluate", "--workdir=run")
         assert (work / "run" / "report" / "report.html").is_file()
