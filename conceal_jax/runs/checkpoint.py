@@ -17,6 +17,7 @@ from jax.experimental import multihost_utils
 from jaxtyping import PyTree
 
 from conceal_jax.runs import integrity
+from conceal_jax.runs.shapes import differing_shapes
 from conceal_jax.runtime.distributed import is_leader
 from conceal_jax.runtime.parallel import create_mesh, replicated_like
 
@@ -24,8 +25,6 @@ logger = logging.getLogger(__name__)
 
 _STATE = "default"
 """Orbax's name of the folder, within that of a step, that holds the state."""
-
-_MENTIONED = 5
 
 
 class CheckpointError(ValueError):
@@ -184,15 +183,11 @@ def _name(path: tuple[Any, ...]) -> str:
     return "/".join(str(getattr(key, "name", getattr(key, "key", getattr(key, "idx", key)))) for key in path)
 
 
-def _require_shapes(folder: Path, there: dict[str, str], here: dict[str, str]) -> None:
-    names = [name for name in sorted({*there, *here}) if there.get(name) != here.get(name)]
-    if names:
-        shown = "; ".join(
-            f"{name}: there {there.get(name, 'none')}, now {here.get(name, 'none')}" for name in names[:_MENTIONED]
-        )
-        more = f"; and {len(names) - _MENTIONED} more" if len(names) > _MENTIONED else ""
+def _require_shapes(folder: Path, got: dict[str, str], expected: dict[str, str]) -> None:
+    differing = differing_shapes(got, expected)
+    if differing:
         raise CheckpointError(
-            f"{folder.parent} holds a state of another model ({shown}{more}); give the configuration that it was "
+            f"{folder.parent} holds a state of another model ({differing}); give the configuration that it was "
             "trained with (config.json of its run)"
         )
 

@@ -7,6 +7,7 @@ which version wrote them, and the SHA-256 of their values.
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,9 +20,8 @@ from safetensors.numpy import save_file
 
 from conceal_jax.config import Config
 from conceal_jax.models.vae import create_model, init_params
+from conceal_jax.runs.shapes import differing_shapes
 from conceal_jax.version import __version__
-
-_MENTIONED = 3
 
 
 class Parameters(NamedTuple):
@@ -100,19 +100,16 @@ def _expected(config: Config) -> dict[str, Any]:
 
 
 def _require_model(path: Path, arrays: dict[str, np.ndarray], expected: dict[str, Any]) -> None:
-    there, here = (
-        {name: f"{leaf.dtype}{list(leaf.shape)}" for name, leaf in each.items()} for each in (arrays, expected)
-    )
-    names = [name for name in sorted({*there, *here}) if there.get(name) != here.get(name)]
-    if names:
-        shown = "; ".join(
-            f"{name}: got {there.get(name, 'none')}, expected {here.get(name, 'none')}" for name in names[:_MENTIONED]
-        )
-        more = f"; and {len(names) - _MENTIONED} more" if len(names) > _MENTIONED else ""
+    differing = differing_shapes(_shapes(arrays), _shapes(expected))
+    if differing:
         raise ValueError(
-            f"{path} holds the parameters of another model than config.json describes ({shown}{more}); restore both "
+            f"{path} holds the parameters of another model than config.json describes ({differing}); restore both "
             "files of one run"
         )
+
+
+def _shapes(arrays: Mapping[str, Any]) -> dict[str, str]:
+    return {name: f"{leaf.dtype}{list(leaf.shape)}" for name, leaf in arrays.items()}
 
 
 def _damaged(path: Path, reason: str) -> str:

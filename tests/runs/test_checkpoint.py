@@ -84,10 +84,10 @@ def test_where_all_are_damaged_nothing_is_guessed(directory):
 
 def test_another_model_is_named_by_its_parameters(directory):
     other = {"step": TARGET["step"], "params": {"kernel": TARGET["params"]["kernel"].update(shape=(64, 8))}}
-    with pytest.raises(CheckpointError, match=r"\(params/kernel: there float32\[64, 64\], now float32\[64, 8\]\)"):
+    with pytest.raises(CheckpointError, match=r"\(params/kernel: got float32\[64, 64\], expected float32\[64, 8\]\)"):
         restore_run(directory, other)
     fewer = {"step": TARGET["step"], "params": {}}
-    with pytest.raises(CheckpointError, match=r"params/kernel: there float32\[64, 64\], now none"):
+    with pytest.raises(CheckpointError, match=r"params/kernel: got float32\[64, 64\], expected none"):
         restore_run(directory, fewer)
 
 
